@@ -2,4 +2,6 @@
 //!
 //! It knows nothing of bundles. Not part of the specification.
 
+pub mod medium;
+pub mod output;
 pub mod tree;

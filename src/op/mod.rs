@@ -1,1 +1,6 @@
-//! op
+//! An *operation* is one use case: inputs and options in, a report out.
+//!
+//! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
+
+pub mod pack;
+pub mod payload;

@@ -23,6 +23,7 @@ pub mod kubespray;
 pub mod list;
 pub mod oci;
 pub mod pypi;
+pub mod read;
 pub mod rpm;
 
 /// Where a blob's bytes can be read, once for the survey and again for the write.

@@ -1,0 +1,374 @@
+//! *Materializing* is putting blobs together again from blocks, in one pass over the medium.
+//!
+//! Each block is hashed, then decompressed, then cut into the blobs that want its chunks; every blob goes to a sink that
+//! hashes it again. A chunk that an earlier blob has is read back from that blob. Specified in `spec/bundle.md`, section
+//! "Unpacking".
+
+use super::index::Bundle;
+use super::{BundleError, Medium, read_range};
+use crate::class::{Class, Classified};
+use crate::codec::block;
+use crate::digest::Blob;
+use crate::format::FormatError;
+use crate::format::frame::Form;
+use crate::format::section::{Recipe, SectionKind, Segment, decode_list};
+use crate::format::table::{BlockRow, ChunkRow};
+use crate::monitor::Monitor;
+use crate::parallel;
+
+/// Takes blobs, one after another.
+pub trait BlobSink {
+    /// Its errors.
+    type Error: Classified + Send + Sync + 'static;
+    /// Whether the blob has to be made; `false` where it is there already.
+    fn wants(&mut self, blob: &Blob) -> Result<bool, Self::Error>;
+    /// Begins a blob that is wanted.
+    fn begin(&mut self, blob: &Blob) -> Result<(), Self::Error>;
+    /// More of its bytes.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// All bytes are written; `Ok(false)` where they do not have the blob's digest.
+    fn finish(&mut self, blob: &Blob) -> Result<bool, Self::Error>;
+    /// Fills `buf` from `offset` of a blob that is there or was finished, or of the one that is being written.
+    fn read_back(&mut self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Materialized {
+    /// Blobs made.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that were there.
+    pub present: u64,
+    /// Bytes read of blocks.
+    pub read: u64,
+}
+
+/// Where the blocks lie and what they hold.
+struct BlockTable {
+    rows: Vec<BlockRow>,
+    /// Offset of each in the file.
+    at: Vec<u64>,
+    /// Number of the first chunk of each, and one past the last of all.
+    first_chunk: Vec<u64>,
+}
+
+impl BlockTable {
+    fn new(rows: Vec<BlockRow>, base: u64) -> BlockTable {
+        let (mut at, mut first_chunk) = (Vec::new(), Vec::new());
+        let (mut offset, mut chunk) = (base, 0u64);
+        for row in &rows {
+            at.push(offset);
+            first_chunk.push(chunk);
+            offset += u64::from(row.stored_len);
+            chunk += u64::from(row.chunks);
+        }
+        first_chunk.push(chunk);
+        BlockTable { rows, at, first_chunk }
+    }
+
+    fn block_of(&self, chunk: u64) -> usize {
+        self.first_chunk.partition_point(|first| *first <= chunk) - 1
+    }
+}
+
+/// The carriage's tables, checked against each other.
+struct Tables {
+    blobs: Vec<Blob>,
+    recipes: Vec<Recipe>,
+    chunks: Vec<ChunkRow>,
+    blocks: BlockTable,
+}
+
+impl<M: Medium, T: Sync> Bundle<M, T> {
+    /// Reads every block once and checks its digest. Work is in stored bytes.
+    pub fn check_blocks(&self, threads: usize, monitor: &dyn Monitor) -> Result<u64, BundleError> {
+        self.require_blocks()?;
+        let table = self.block_table()?;
+        monitor.phase("reading", Some(self.carriage.blocks_len));
+        let numbers: Vec<usize> = (0..table.rows.len()).collect();
+        self.each_block(&table, &numbers, threads, monitor, |row, stored| block::check(row, &stored), |_, ()| Ok(()))?;
+        Ok(self.carriage.blocks_len)
+    }
+
+    /// Checks that the carriage's tables agree: every rule that needs no block.
+    pub fn check_tables(&self) -> Result<(), BundleError> {
+        self.require_blocks()?;
+        self.tables().map(|_| ())
+    }
+
+    fn require_blocks(&self) -> Result<(), BundleError> {
+        match self.form() {
+            Form::Full => Ok(()),
+            Form::Head => Err(BundleError::NoBlocks("the head of a bundle in volumes")),
+            Form::IndexOnly => Err(BundleError::NoBlocks("an index for reviewers")),
+        }
+    }
+
+    fn block_table(&self) -> Result<BlockTable, BundleError> {
+        let rows: Vec<BlockRow> = self.rows()?;
+        let stored: u64 = rows.iter().map(|r| u64::from(r.stored_len)).sum();
+        let chunks: u64 = rows.iter().map(|r| u64::from(r.chunks)).sum();
+        if rows.len() as u64 != self.carriage.blocks
+            || stored != self.carriage.blocks_len
+            || chunks != self.carriage.chunks
+        {
+            return Err(FormatError::rule("the block table", "it does not have the totals of the carriage root").into());
+        }
+        Ok(BlockTable::new(rows, self.sealed.layout.blocks))
+    }
+
+    /// Reads blocks in order, transforms them on several threads, and takes the results in order.
+    fn each_block<O: Send>(
+        &self,
+        table: &BlockTable,
+        numbers: &[usize],
+        threads: usize,
+        monitor: &dyn Monitor,
+        transform: impl Fn(&BlockRow, Vec<u8>) -> Result<O, FormatError> + Sync,
+        mut take: impl FnMut(usize, O) -> Result<(), BundleError>,
+    ) -> Result<(), BundleError> {
+        let lookup = |n: usize| match (table.rows.get(n), table.at.get(n)) {
+            (Some(row), Some(at)) => Ok((*row, *at)),
+            _ => Err(BundleError::from(FormatError::rule("a block", "there is none of that number"))),
+        };
+        parallel::ordered(
+            threads,
+            threads + 2,
+            |feed| {
+                for n in numbers {
+                    let (row, at) = lookup(*n)?;
+                    let stored = read_range(&self.sealed.medium, at, row.stored_len.into())?;
+                    monitor.advance(row.stored_len.into());
+                    if feed.push((*n, row, at, stored)).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            },
+            |(n, row, at, stored)| {
+                transform(&row, stored).map(|out| (n, out)).map_err(|source| BundleError::Block {
+                    number: n as u64,
+                    at,
+                    len: row.stored_len,
+                    source,
+                })
+            },
+            |out| out.and_then(|(n, out)| take(n, out)),
+        )
+    }
+
+    fn tables(&self) -> Result<Tables, BundleError> {
+        let blobs = self.blobs()?;
+        let blocks = self.block_table()?;
+        let chunks: Vec<ChunkRow> = self.rows()?;
+        if chunks.len() as u64 != self.carriage.chunks {
+            return Err(FormatError::rule("the chunk table", "it does not have the totals of the carriage root").into());
+        }
+        for (row, first) in blocks.rows.iter().zip(&blocks.first_chunk) {
+            let own = chunks.iter().skip(*first as usize).take(row.chunks as usize);
+            if own.map(|c| u64::from(c.len)).sum::<u64>() != u64::from(row.plain_len) {
+                return Err(FormatError::rule("the block table", "chunks do not fill their block").into());
+            }
+        }
+        let mut recipes: Vec<Recipe> = Vec::new();
+        self.each_section(SectionKind::Recipes, |bytes, entries| {
+            recipes.extend(decode_list::<Recipe>(SectionKind::Recipes, bytes, entries)?);
+            Ok(())
+        })?;
+        check_recipes(&recipes, &blobs, &chunks)?;
+        Ok(Tables { blobs, recipes, chunks, blocks })
+    }
+
+    /// Makes every blob that the sink wants. Work is in stored bytes read.
+    pub(crate) fn materialize_into<S: BlobSink>(
+        &self,
+        sink: &mut S,
+        threads: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Materialized, BundleError> {
+        self.require_blocks()?;
+        let tables = self.tables()?;
+        let mut wanted = vec![false; tables.blobs.len()];
+        let mut done = Materialized::default();
+        for (blob, wanted) in tables.blobs.iter().zip(&mut wanted) {
+            *wanted = sink.wants(blob).map_err(sink_error(blob))?;
+            done.present += u64::from(!*wanted);
+        }
+        let needed = tables.needed_blocks(&wanted);
+        let bytes = needed.iter().filter_map(|n| tables.blocks.rows.get(*n)).map(|r| u64::from(r.stored_len)).sum();
+        monitor.phase("unpacking", Some(bytes));
+        done.read = bytes;
+        let mut maker = Maker::new(&tables, &wanted, sink, done);
+        maker.run(None)?;
+        self.each_block(&tables.blocks, &needed, threads, monitor, block::restore, |n, plain| {
+            maker.run(Some((n, &plain)))
+        })?;
+        maker.finish()
+    }
+}
+
+/// Every blob once; chunks first used in ascending order without a gap; lengths add up.
+fn check_recipes(recipes: &[Recipe], blobs: &[Blob], chunks: &[ChunkRow]) -> Result<(), FormatError> {
+    let rule = |why: String| Err(FormatError::rule("the recipes", why));
+    let mut seen = vec![false; blobs.len()];
+    let mut next = 0u64;
+    for recipe in recipes {
+        let n = usize::try_from(recipe.blob).unwrap_or(usize::MAX);
+        match seen.get_mut(n) {
+            Some(seen) if !*seen => *seen = true,
+            _ => return rule(format!("blob {} does not exist or has two", recipe.blob)),
+        }
+        let mut len = 0u64;
+        for Segment::Chunks { first, count } in &recipe.segments {
+            let end = first.checked_add(*count).filter(|end| *count > 0 && *end <= chunks.len() as u64);
+            let (Some(end), true) = (end, *first <= next) else {
+                return rule(format!("blob {}: chunks {first}+{count} are out of order", recipe.blob));
+            };
+            next = next.max(end);
+            let run = chunks.iter().skip(*first as usize).take(*count as usize);
+            len = run.map(|c| u64::from(c.len)).fold(len, u64::saturating_add);
+        }
+        if blobs.get(n).map(|b| b.len) != Some(len) {
+            return rule(format!("blob {} is {len} bytes long by its recipe, and not by the release", recipe.blob));
+        }
+    }
+    if seen.iter().any(|s| !s) || next != chunks.len() as u64 {
+        return rule("a blob or a chunk has none".into());
+    }
+    Ok(())
+}
+
+impl Tables {
+    /// Blocks that hold a chunk which a wanted blob is the first to use.
+    fn needed_blocks(&self, wanted: &[bool]) -> Vec<usize> {
+        let mut needed = vec![false; self.blocks.rows.len()];
+        let mut next = 0u64;
+        for recipe in &self.recipes {
+            let want = wanted.get(recipe.blob as usize) == Some(&true);
+            for Segment::Chunks { first, count } in &recipe.segments {
+                let end = first + count;
+                if want && end > next {
+                    let (from, to) = (self.blocks.block_of(next.max(*first)), self.blocks.block_of(end - 1));
+                    needed.iter_mut().take(to + 1).skip(from).for_each(|n| *n = true);
+                }
+                next = next.max(end);
+            }
+        }
+        needed.iter().enumerate().filter(|(_, n)| **n).map(|(i, _)| i).collect()
+    }
+}
+
+/// Where a chunk was first used, so that it can be read back.
+#[derive(Clone, Copy)]
+struct Home {
+    blob: u32,
+    offset: u64,
+}
+
+/// Walks the recipes while blocks come by.
+struct Maker<'a, S> {
+    tables: &'a Tables,
+    wanted: &'a [bool],
+    sink: &'a mut S,
+    homes: Vec<Home>,
+    recipe: usize,
+    segment: usize,
+    /// Chunks of the current segment that are done.
+    chunk: u64,
+    offset: u64,
+    begun: bool,
+    done: Materialized,
+}
+
+impl<'a, S: BlobSink> Maker<'a, S> {
+    fn new(tables: &'a Tables, wanted: &'a [bool], sink: &'a mut S, done: Materialized) -> Self {
+        let homes = Vec::with_capacity(tables.chunks.len());
+        Maker { tables, wanted, sink, homes, recipe: 0, segment: 0, chunk: 0, offset: 0, begun: false, done }
+    }
+
+    /// Goes on until a chunk of a block that is not here is needed.
+    fn run(&mut self, block: Option<(usize, &[u8])>) -> Result<(), BundleError> {
+        let tables = self.tables;
+        // Chunks of this block: number of the first, one past the last, and how far the walk is in its plain bytes.
+        let (here, plain) = match block {
+            Some((n, plain)) => {
+                let bounds = (tables.blocks.first_chunk.get(n).copied(), tables.blocks.first_chunk.get(n + 1).copied());
+                (bounds.0.unwrap_or(0)..bounds.1.unwrap_or(0), plain)
+            }
+            None => (0..0, &[][..]),
+        };
+        let mut walked = (here.start, 0usize);
+        while let Some(recipe) = tables.recipes.get(self.recipe) {
+            let Some(blob) = tables.blobs.get(recipe.blob as usize) else { break };
+            let want = self.wanted.get(recipe.blob as usize) == Some(&true);
+            if want && !self.begun {
+                self.sink.begin(blob).map_err(sink_error(blob))?;
+            }
+            self.begun = true;
+            while let Some(Segment::Chunks { first, count }) = recipe.segments.get(self.segment) {
+                while self.chunk < *count {
+                    let number = first + self.chunk;
+                    let len = tables.chunks.get(number as usize).map_or(0, |c| c.len as usize);
+                    let old = number < self.homes.len() as u64;
+                    if want && here.contains(&number) {
+                        if number < walked.0 {
+                            walked = (here.start, 0);
+                        }
+                        while walked.0 < number {
+                            walked.1 += tables.chunks.get(walked.0 as usize).map_or(0, |c| c.len as usize);
+                            walked.0 += 1;
+                        }
+                        let bytes = plain.get(walked.1..walked.1 + len).unwrap_or_default();
+                        self.sink.write(bytes).map_err(sink_error(blob))?;
+                    } else if want && old {
+                        self.copy(blob, number, len)?;
+                    } else if want {
+                        return Ok(()); // its block is yet to come
+                    }
+                    if !old {
+                        self.homes.push(Home { blob: recipe.blob as u32, offset: self.offset });
+                    }
+                    self.offset += len as u64;
+                    self.chunk += 1;
+                }
+                self.segment += 1;
+                self.chunk = 0;
+            }
+            if want {
+                if !self.sink.finish(blob).map_err(sink_error(blob))? {
+                    return Err(BundleError::Restored(blob.digest));
+                }
+                self.done.blobs += 1;
+                self.done.bytes += blob.len;
+            }
+            (self.recipe, self.segment, self.chunk, self.offset, self.begun) = (self.recipe + 1, 0, 0, 0, false);
+        }
+        Ok(())
+    }
+
+    /// Reads a chunk back from where it was first used.
+    fn copy(&mut self, blob: &Blob, number: u64, len: usize) -> Result<(), BundleError> {
+        let home = self.homes.get(number as usize).copied();
+        let source = home.and_then(|h| self.tables.blobs.get(h.blob as usize).map(|b| (*b, h.offset)));
+        let (from, offset) = source.ok_or_else(|| FormatError::rule("the recipes", "a chunk has no home"))?;
+        let mut buf = vec![0u8; len];
+        self.sink.read_back(&from, offset, &mut buf).map_err(sink_error(&from))?;
+        self.sink.write(&buf).map_err(sink_error(blob))
+    }
+
+    fn finish(self) -> Result<Materialized, BundleError> {
+        if self.recipe != self.tables.recipes.len() {
+            return Err(FormatError::rule("the recipes", "they want a block that does not come").into());
+        }
+        Ok(self.done)
+    }
+}
+
+fn sink_error<E: Classified + Send + Sync + 'static>(blob: &Blob) -> impl FnOnce(E) -> BundleError + '_ {
+    move |e| {
+        let class: Class = e.class();
+        BundleError::Sink { blob: blob.digest, source: Box::new(e), class }
+    }
+}

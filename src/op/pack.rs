@@ -1,0 +1,220 @@
+//! *Packing* makes one bundle of what sources find.
+//!
+//! Inputs are read twice: the survey names every blob, the write stores it and notices what changed in between.
+
+use crate::bundle::{self, BundleError, Options, Prepared, ReleaseSpec, Written};
+use crate::class::{Class, Classified};
+use crate::format::area::Signed;
+use crate::format::root::Total;
+use crate::model::{Content, Described, Plan, PlanError};
+use crate::monitor::Monitor;
+use crate::op::payload;
+use crate::parallel;
+use crate::relpath;
+use crate::source::{Found, Sink, Source, SourceError};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Mutex;
+
+/// Why nothing was packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// An input cannot be taken.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Two inputs want one place.
+    #[error("two inputs want the place {place} in the site: {first} and {second}")]
+    Collision {
+        /// The place or the image name.
+        place: String,
+        /// One input.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Two paths that cannot both be.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Nothing was found.
+    #[error("there is nothing to pack in {0}")]
+    Empty(String),
+}
+
+impl Classified for PackError {
+    fn class(&self) -> Class {
+        match self {
+            PackError::Source(e) => e.class(),
+            PackError::Bundle(e) => e.class(),
+            _ => Class::Usage,
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            PackError::Source(e) => e.hint(),
+            PackError::Bundle(e) => e.hint(),
+            PackError::Collision { .. } | PackError::Plan(_) => {
+                Some("rename one of them or give it another prefix in the packing list".into())
+            }
+            PackError::Empty(_) => Some("check the folder and the patterns of the packing list".into()),
+        }
+    }
+}
+
+/// What a survey found.
+pub struct Survey {
+    found: Vec<Found>,
+    /// What the user should know of the inputs, sorted.
+    pub notes: Vec<String>,
+}
+
+#[derive(Default)]
+struct Collector {
+    found: Mutex<Vec<Found>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Sink for Collector {
+    fn found(&self, found: Found) -> Result<(), SourceError> {
+        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(found);
+        Ok(())
+    }
+    fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
+    }
+}
+
+/// Reads every input once.
+pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor) -> Result<Survey, PackError> {
+    monitor.phase("reading inputs", None);
+    let collector = Collector::default();
+    let run = || sources.iter().try_for_each(|s| s.survey(&collector, monitor));
+    match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
+        Ok(pool) => pool.install(run)?,
+        Err(_) => run()?,
+    }
+    let mut found = collector.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut notes = collector.notes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    notes.sort();
+    notes.dedup();
+    if found.is_empty() {
+        let all: Vec<String> = sources.iter().map(|s| s.describe()).collect();
+        return Err(PackError::Empty(all.join(", ")));
+    }
+    found.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.origins.cmp(&b.origins)));
+    found.dedup_by(|b, a| a.described == b.described);
+    check_places(&found)?;
+    Ok(Survey { found, notes })
+}
+
+fn key(f: &Found) -> (&'static str, &relpath::RelPath, Option<&relpath::RelPath>, &str, Option<&crate::digest::Blob>) {
+    f.described.artifact.sort_key()
+}
+
+/// Collisions are found here, where both inputs can be named.
+fn check_places(found: &[Found]) -> Result<(), PackError> {
+    let mut taken: BTreeMap<String, &Found> = BTreeMap::new();
+    let mut plan = Plan::new();
+    for f in found {
+        let a = &f.described.artifact;
+        let place = match &a.path {
+            Some(path) => format!("{}/{path}", a.root),
+            None => a.name.clone(),
+        };
+        if let Some(other) = taken.insert(relpath::fold(&place), f) {
+            return Err(PackError::Collision { place, first: describe(other), second: describe(f) });
+        }
+        if let Some(Ok(place)) = a.place() {
+            plan.add(place, Content::Bytes(Vec::new()))?; // also finds a file where another needs a folder
+        }
+    }
+    Ok(())
+}
+
+fn describe(f: &Found) -> String {
+    let a = &f.described.artifact;
+    let from = a.blobs.first().and_then(|b| f.origins.get(b));
+    match from {
+        Some(crate::source::Origin::File(path)) => path.display().to_string(),
+        Some(crate::source::Origin::Member { archive, .. }) => archive.display().to_string(),
+        _ => format!("{} {} ({})", a.kind, a.name, a.label("origin").unwrap_or("no origin")),
+    }
+}
+
+impl Survey {
+    /// The artifacts, in the release's order.
+    pub fn artifacts(&self) -> impl Iterator<Item = &Described> {
+        self.found.iter().map(|f| &f.described)
+    }
+
+    /// Root and sections of the release.
+    pub fn prepare(&self, spec: &ReleaseSpec) -> Result<Prepared, PackError> {
+        Ok(bundle::prepare(spec, self.artifacts().cloned().collect())?)
+    }
+
+    /// Writes the bundle.
+    pub fn write(
+        &self,
+        prepared: &Prepared,
+        threads: usize,
+        out: &mut dyn Write,
+        monitor: &dyn Monitor,
+        sign: impl FnOnce(&bundle::Ids) -> Result<Vec<Signed>, BundleError>,
+    ) -> Result<Written, PackError> {
+        let payload = payload::order(&self.found)?;
+        monitor.phase("packing", Some(prepared.root.bytes));
+        let options = Options { threads, level: crate::codec::block::LEVEL };
+        Ok(bundle::write(out, prepared, options, monitor, |put| payload.feed(put), sign)?)
+    }
+}
+
+/// What was packed, for people and `--json`.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct PackReport {
+    /// The release id.
+    pub release: crate::digest::Digest,
+    /// The carriage id; absent after a dry run.
+    pub carriage: Option<crate::digest::Digest>,
+    /// The stream.
+    pub stream: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The sequence.
+    pub sequence: u64,
+    /// Totals per kind.
+    pub totals: Vec<Total>,
+    /// Blobs and their bytes.
+    pub blobs: u64,
+    /// See `blobs`.
+    pub bytes: u64,
+    /// Bytes of the bundle; absent after a dry run.
+    pub bundle_bytes: Option<u64>,
+    /// What the user should know of the inputs.
+    pub notes: Vec<String>,
+}
+
+impl PackReport {
+    /// From what was prepared and, unless it was a dry run, written.
+    pub fn new(prepared: &Prepared, written: Option<&Written>, notes: Vec<String>) -> PackReport {
+        let root = &prepared.root;
+        PackReport {
+            release: prepared.id,
+            carriage: written.map(|w| w.ids.carriage),
+            stream: root.stream.clone(),
+            epoch: root.epoch,
+            sequence: root.sequence,
+            totals: root.totals.clone(),
+            blobs: root.blobs,
+            bytes: root.bytes,
+            bundle_bytes: written.map(|w| w.len),
+            notes,
+        }
+    }
+}
+
+/// Threads to use: what was asked for, or all.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(parallel::default_threads).clamp(1, 256)
+}

@@ -1,0 +1,38 @@
+//! Reading origins again, for the write: files one by one, archives in one pass over their plain stream.
+
+use super::{Compression, Origin};
+use crate::digest::Blob;
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Opens the plain stream of an archive.
+pub fn plain_stream(path: &Path, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+    let file = BufReader::with_capacity(1 << 20, File::open(path)?);
+    Ok(match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+    })
+}
+
+/// Opens a blob that needs no pass over an archive; `None` for a member of a compressed one.
+pub fn open(origin: &Origin, blob: &Blob) -> io::Result<Option<Box<dyn Read>>> {
+    Ok(match origin {
+        Origin::File(path) => Some(Box::new(File::open(path)?)),
+        Origin::Bytes(bytes) => Some(Box::new(Cursor::new(bytes.clone()))),
+        Origin::Member { archive, compression: Compression::None, offset } => {
+            let mut file = File::open(archive)?;
+            file.seek(SeekFrom::Start(*offset))?;
+            Some(Box::new(file.take(blob.len)))
+        }
+        Origin::Member { .. } => None,
+    })
+}
+
+/// Whether bytes that begin so are compressed already: gzip, zstd, xz, bzip2, zip, rpm, deb.
+pub fn is_compressed(head: &[u8]) -> bool {
+    const MAGICS: [&[u8]; 7] =
+        [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"PK\x03\x04", b"\xed\xab\xee\xdb", b"!<arch>\n"];
+    MAGICS.iter().any(|m| head.starts_with(m))
+}
