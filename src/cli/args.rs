@@ -1,0 +1,432 @@
+//! The command line, as the user writes it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Exit codes: 0 done, 1 failed (disk, permission, space: retry may help), 2 usage, 3 damaged (copy the medium again),
+4 distrusted (ask the sender), 5 unsupported (newer format, or above a limit), 70 defect of pouch.
+
+Examples:
+  pouch demo
+  pouch key new packer
+  pouch policy new --admin 1:ann=ann.pub --stream k8s --sealer ann=packer.pub --with ann -o policy.txt
+  pouch pack --kubespray-offline outputs --stream k8s --sequence 1 --seal-with packer -o k8s-1.pouch
+  pouch site init /srv/site --policy policy.txt --confirm DIGEST
+  pouch unpack k8s-1.pouch --site /srv/site";
+
+/// Moves software across an air gap in one signed, deduplicated file
+#[derive(Parser, Debug)]
+#[command(name = "pouch", version, after_help = AFTER, max_term_width = 110)]
+pub struct Cli {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no progress and no notes
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Runs the main job on a sample, from throwaway keys to a checked site
+    Demo(Demo),
+    /// Makes keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Makes, signs, shows and applies policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Packs files, images and packages into one bundle
+    #[command(after_help = PACK_AFTER)]
+    Pack(Pack),
+    /// Signs what a bundle is: its release and how the file carries it
+    Seal(Seal),
+    /// Checks every byte of a bundle and who vouches for it
+    Verify(Verify),
+    /// Lists the artifacts of a bundle (unverified)
+    #[command(after_help = "Examples:\n  pouch ls k8s-1.pouch\n  pouch ls k8s-1.pouch --kind image --json")]
+    Ls(Ls),
+    /// Shows what a bundle is: ids, totals, statements (unverified)
+    Show(BundleArg),
+    /// Writes a small file with all that a reviewer needs
+    ExtractIndex(ExtractIndex),
+    /// Sets up a site
+    #[command(subcommand)]
+    Site(Site),
+    /// Verifies bundles and makes them live on a site
+    #[command(
+        after_help = "Examples:\n  pouch unpack /media/stick/k8s-2.pouch --site /srv/site --dry-run\n  pouch unpack /media/stick/k8s-2.pouch --site /srv/site --statements /media/stick/approvals"
+    )]
+    Unpack(Unpack),
+    /// Shows what a site serves
+    Status(SiteArg),
+    /// Shows what happened on a site
+    History(SiteArg),
+    /// Looks for missing, damaged and foreign files
+    Check(Check),
+    /// Frees what no generation uses
+    Gc(Gc),
+    /// Makes an earlier generation live again
+    Rollback(Rollback),
+    /// Writes an image of the site as an archive that podman, nerdctl and docker load
+    #[command(
+        after_help = "Example:\n  pouch export library/registry:2.8.3 --site /srv/site -o registry.tar && nerdctl load -i registry.tar"
+    )]
+    Export(Export),
+    /// Says what kubespray's lists ask for and a bundle lacks
+    Complete(Complete),
+    /// Prints a completion script for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Writes manual pages into a folder
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
+}
+
+const PACK_AFTER: &str = "\
+A packing list:
+  [[files]]
+  from = \"files\"            # a folder, relative to the list
+  to = \"files\"              # where it is served: http://site/files/...
+  [[images]]
+  from = [\"images/*.tar.gz\", \"images/oci/*\"]
+  [[rpms]]
+  from = \"rpms/local\"       # served below /rpms/local
+  [[debs]]
+  from = \"debs/local\"
+  [[pypi]]
+  from = \"pypi\"
+  [[charts]]
+  from = \"charts\"
+  [[go]]
+  from = \"gomod/cache/download\"
+  [[kit]]
+  from = \"scripts\"
+
+Examples:
+  pouch pack --kubespray-offline outputs --stream k8s --sequence 1 --seal-with packer -o k8s-1.pouch
+  pouch pack list.toml --stream tools --sequence 7 --dry-run";
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Keep what was made in this folder (default: a temporary one that is removed)
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Key {
+    /// Makes an OpenSSH Ed25519 key: KEYFILE and KEYFILE.pub
+    New {
+        /// The private key's file; must not exist
+        keyfile: PathBuf,
+        /// Protect it with the passphrase in this file (its first line)
+        #[arg(long, value_name = "F")]
+        passphrase_file: Option<PathBuf>,
+        /// Comment of the public key
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct KeyArg {
+    /// The private key that signs
+    #[arg(long = "with", value_name = "KEY")]
+    pub with: PathBuf,
+    /// File with its passphrase (its first line)
+    #[arg(long, value_name = "F")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Policy {
+    /// Writes a policy
+    New(PolicyNew),
+    /// Signs a policy as one of its admins
+    Sign {
+        /// The policy
+        policy: PathBuf,
+        /// The key
+        #[command(flatten)]
+        key: KeyArg,
+    },
+    /// Shows a policy and the digest to confirm
+    Show {
+        /// The policy
+        policy: PathBuf,
+    },
+    /// Makes a policy the one in force on a site
+    Apply {
+        /// The policy
+        policy: PathBuf,
+        /// The site
+        #[arg(long)]
+        site: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct PolicyNew {
+    /// Who may sign policies, and how many of them must: K:OWNER=KEY.pub,OWNER=KEY.pub,...
+    #[arg(long, value_name = "K:OWNER=KEY.pub,...", required = true)]
+    pub admin: Vec<String>,
+    /// The stream that the following sealers and groups are for
+    #[arg(long, value_name = "S", required = true)]
+    pub stream: String,
+    /// Who may seal
+    #[arg(long, value_name = "OWNER=KEY.pub", required = true, num_args = 1.., value_delimiter = ',')]
+    pub sealer: Vec<String>,
+    /// A group that must approve, and how many of it: NAME=K:OWNER=KEY.pub,...
+    #[arg(long, value_name = "NAME=K:OWNER=KEY.pub,...")]
+    pub group: Vec<String>,
+    /// The version of the policy
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub policy_version: u64,
+    /// Sign at once with this admin's key
+    #[arg(long = "with", value_name = "KEY")]
+    pub with: Option<PathBuf>,
+    /// File with its passphrase (its first line)
+    #[arg(long, value_name = "F", requires = "with")]
+    pub passphrase_file: Option<PathBuf>,
+    /// The file to write
+    #[arg(short, long, value_name = "POLICY")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Pack {
+    /// The packing list
+    #[arg(
+        value_name = "LIST.toml",
+        required_unless_present = "kubespray_offline",
+        conflicts_with = "kubespray_offline"
+    )]
+    pub list: Option<PathBuf>,
+    /// Pack the outputs/ folder of kubespray-offline; needs no list
+    #[arg(long, value_name = "DIR")]
+    pub kubespray_offline: Option<PathBuf>,
+    /// The stream of releases that this is one of
+    #[arg(long, value_name = "S")]
+    pub stream: String,
+    /// Its number in the stream, from 1; each release has a higher one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sequence: u64,
+    /// The stream's epoch
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub epoch: u64,
+    /// What people call the release, such as 2.29.1
+    #[arg(long = "release-version", value_name = "TEXT")]
+    pub version: Option<String>,
+    /// Seal at once with this key; the seal lies inside the bundle
+    #[arg(long, value_name = "KEY")]
+    pub seal_with: Option<PathBuf>,
+    /// File with that key's passphrase (its first line)
+    #[arg(long, value_name = "F", requires = "seal_with")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Put a policy chain inside the bundle, oldest first
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Vec<PathBuf>,
+    /// Threads (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Lay this program and its signature beside the bundle
+    #[arg(long, requires = "seal_with")]
+    pub with_pouch: bool,
+    /// Read the inputs and say what would be packed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The bundle to write
+    #[arg(short, long, value_name = "B.pouch", required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Seal {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The key
+    #[command(flatten)]
+    pub key: KeyArg,
+    /// Where to put the statement (default: beside the bundle)
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// Verify by this policy
+    #[arg(long, required_unless_present = "site", conflicts_with = "site")]
+    pub policy: Option<PathBuf>,
+    /// Verify by the policy and the order of this site
+    #[arg(long)]
+    pub site: Option<PathBuf>,
+    /// Folders with statements; the bundle's own folder is always looked at
+    #[arg(long, value_name = "DIR")]
+    pub statements: Vec<PathBuf>,
+    /// Print the ssh-keygen commands that re-check each statement
+    #[arg(long)]
+    pub explain: bool,
+    /// Threads (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct BundleArg {
+    /// The bundle
+    pub bundle: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KindArg {
+    File,
+    Image,
+    Rpm,
+    Repodata,
+    Deb,
+    Wheel,
+    Sdist,
+    Chart,
+    Gomod,
+}
+
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// Only artifacts of this kind
+    #[arg(long)]
+    pub kind: Option<KindArg>,
+}
+
+#[derive(Args, Debug)]
+pub struct ExtractIndex {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "SMALL.pouch")]
+    pub output: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Site {
+    /// Makes an empty site that trusts a policy
+    #[command(
+        after_help = "Example:\n  pouch policy show policy.txt        # compare the digest with what the admins told you\n  pouch site init /srv/site --policy policy.txt --confirm 9f86d08188..."
+    )]
+    Init {
+        /// The folder; must be empty or absent
+        site: PathBuf,
+        /// The policy
+        #[arg(long)]
+        policy: PathBuf,
+        /// Its digest, as its admins told you by another way
+        #[arg(long, value_name = "DIGEST")]
+        confirm: String,
+        /// How many releases of a stream stay visible
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+        keep: u32,
+        /// The site's name
+        #[arg(long, default_value = "site")]
+        name: String,
+        /// Port of the rendered nginx configuration
+        #[arg(long, default_value_t = 80)]
+        http_port: u16,
+        /// Port of the rendered registry configuration
+        #[arg(long, default_value_t = 35000)]
+        registry_port: u16,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Unpack {
+    /// Bundles, in the order in which they are to be unpacked
+    #[arg(required = true)]
+    pub bundles: Vec<PathBuf>,
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Folders with statements; the bundle's own folder is always looked at
+    #[arg(long, value_name = "DIR")]
+    pub statements: Vec<PathBuf>,
+    /// Verify and say what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Let names vanish that the stream's last release had
+    #[arg(long)]
+    pub allow_drop: bool,
+    /// Threads (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct SiteArg {
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Look at names and sizes only; hash nothing
+    #[arg(long)]
+    pub quick: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Say what would be freed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Rollback {
+    /// The generation (default: the one before the current)
+    pub generation: Option<u64>,
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The image, as it is served or as its users know it
+    pub image: String,
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Only this platform of a multi-platform image, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// The archive to write
+    #[arg(short, long, value_name = "X.tar")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Complete {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// Folder with files.list and images.list
+    #[arg(long, value_name = "DIR")]
+    pub lists: PathBuf,
+}

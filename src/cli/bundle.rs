@@ -1,0 +1,172 @@
+//! Looking at bundles: `ls`, `show`, `extract-index`. Nothing here is verified, and the output says so.
+
+use super::args::{BundleArg, ExtractIndex, KindArg, Ls};
+use super::fail::{Fail, Outcome};
+use super::{Common, print};
+use pouch::bundle::{Bundle, Sealed, index_only};
+use pouch::format::frame::Form;
+use pouch::format::root::Total;
+use pouch::fs::medium::FileMedium;
+use pouch::fs::output::Output;
+use pouch::model::Kind;
+use std::path::Path;
+
+/// A bundle that was parsed without asking who vouches for it.
+pub struct Unverified;
+
+/// Opens a file.
+pub fn medium(path: &Path) -> Result<FileMedium, Fail> {
+    FileMedium::open(path).map_err(|e| Fail::io(format!("cannot open {}", path.display()), e))
+}
+
+/// Opens a bundle to look at it.
+pub fn open(path: &Path) -> Result<Bundle<FileMedium, Unverified>, Fail> {
+    Ok(Bundle::parse(Sealed::open(medium(path)?)?, Unverified)?)
+}
+
+#[derive(serde::Serialize)]
+struct Listed {
+    kind: Kind,
+    name: String,
+    version: Option<String>,
+    arch: Option<String>,
+    place: Option<String>,
+    bytes: u64,
+    digest: String,
+    labels: std::collections::BTreeMap<String, String>,
+}
+
+/// `pouch ls`.
+pub fn ls(args: Ls, common: &Common) -> Outcome {
+    let bundle = open(&args.bundle)?;
+    let wanted = args.kind.map(kind);
+    let mut list = Vec::new();
+    for described in bundle.artifacts()? {
+        let a = described.artifact;
+        if wanted.is_some_and(|k| k != a.kind) {
+            continue;
+        }
+        list.push(Listed {
+            kind: a.kind,
+            place: a.path.as_ref().map(|p| format!("{}/{p}", a.root)),
+            bytes: a.bytes(),
+            digest: a.blobs.first().map(|b| b.digest.oci()).unwrap_or_default(),
+            name: a.name,
+            version: a.version,
+            arch: a.arch,
+            labels: a.labels.into_iter().collect(),
+        });
+    }
+    common.report(&list, |list| {
+        let row = |l: &Listed| {
+            let version = l.version.clone().unwrap_or_else(|| "-".into());
+            let arch = l.arch.clone().unwrap_or_else(|| "-".into());
+            vec![l.kind.to_string(), l.name.clone(), version, arch, print::size(l.bytes), l.digest[7..23].to_owned()]
+        };
+        print::table(&list.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+fn kind(k: KindArg) -> Kind {
+    match k {
+        KindArg::File => Kind::File,
+        KindArg::Image => Kind::Image,
+        KindArg::Rpm => Kind::Rpm,
+        KindArg::Repodata => Kind::Repodata,
+        KindArg::Deb => Kind::Deb,
+        KindArg::Wheel => Kind::Wheel,
+        KindArg::Sdist => Kind::Sdist,
+        KindArg::Chart => Kind::Chart,
+        KindArg::Gomod => Kind::Gomod,
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Shown {
+    verified: bool,
+    form: &'static str,
+    release: String,
+    carriage: String,
+    stream: String,
+    epoch: u64,
+    sequence: u64,
+    version: Option<String>,
+    totals: Vec<Total>,
+    blobs: u64,
+    bytes: u64,
+    blocks: u64,
+    blocks_bytes: u64,
+    chunks: u64,
+    requires: Vec<String>,
+    statements: Vec<String>,
+}
+
+/// `pouch show`.
+pub fn show(args: BundleArg, common: &Common) -> Outcome {
+    let bundle = open(&args.bundle)?;
+    let (r, c, ids) = (&bundle.release, &bundle.carriage, bundle.ids());
+    let shown = Shown {
+        verified: false,
+        form: match bundle.form() {
+            Form::Full => "full",
+            Form::Head => "head",
+            Form::IndexOnly => "index-only",
+        },
+        release: ids.release.hex(),
+        carriage: ids.carriage.hex(),
+        stream: r.stream.clone(),
+        epoch: r.epoch,
+        sequence: r.sequence,
+        version: r.version.clone(),
+        totals: r.totals.clone(),
+        blobs: r.blobs,
+        bytes: r.bytes,
+        blocks: c.blocks,
+        blocks_bytes: c.blocks_len,
+        chunks: c.chunks,
+        requires: r.requires.iter().chain(&c.requires).cloned().collect(),
+        statements: bundle.statements().iter().map(|s| String::from_utf8_lossy(&s.text).into_owned()).collect(),
+    };
+    common.report(&shown, |s| {
+        let mut out = format!(
+            "release   {}\ncarriage  {}\nstream    {} epoch {} sequence {}\nversion   {}\nform      {}\n",
+            s.release,
+            s.carriage,
+            s.stream,
+            s.epoch,
+            s.sequence,
+            s.version.as_deref().unwrap_or("-"),
+            s.form
+        );
+        let mut rows: Vec<Vec<String>> =
+            s.totals.iter().map(|t| vec![t.kind.to_string(), t.artifacts.to_string(), print::size(t.bytes)]).collect();
+        rows.push(vec!["blobs".into(), s.blobs.to_string(), print::size(s.bytes)]);
+        rows.push(vec!["blocks".into(), s.blocks.to_string(), print::size(s.blocks_bytes)]);
+        out += &print::table(&rows);
+        for text in &s.statements {
+            out += &format!("\nstatement inside, as it stands:\n{text}");
+        }
+        out += "\nNothing of this is verified; `pouch verify` does that.\n";
+        out
+    })
+}
+
+#[derive(serde::Serialize)]
+struct Extracted {
+    release: String,
+    carriage: String,
+    bytes: u64,
+}
+
+/// `pouch extract-index`.
+pub fn extract_index(args: ExtractIndex, common: &Common) -> Outcome {
+    let bundle = open(&args.bundle)?;
+    let io = |e| Fail::io(format!("cannot write {}", args.output.display()), e);
+    let mut out = Output::create(&args.output).map_err(io)?;
+    let bytes = index_only::write(&bundle, bundle.statements(), &mut out)?;
+    out.publish(0o644).map_err(io)?;
+    let ids = bundle.ids();
+    let report = Extracted { release: ids.release.hex(), carriage: ids.carriage.hex(), bytes };
+    common
+        .report(&report, |r| format!("{}: {} of release {}\n", args.output.display(), print::size(r.bytes), r.release))
+}

@@ -1,0 +1,59 @@
+//! `pouch pack`.
+
+use super::args::Pack;
+use super::fail::{Fail, Outcome};
+use super::{Common, print};
+use pouch::bundle::ReleaseSpec;
+use pouch::fs::output::Output;
+use pouch::monitor::Monitor as _;
+use pouch::op::pack::{self, PackReport};
+use pouch::source::Source;
+
+/// Runs it.
+pub fn run(args: Pack, common: &Common) -> Outcome {
+    let threads = pack::threads(args.threads.map(usize::from));
+    let (sources, mut notes) = sources(&args)?;
+    let survey = pack::survey(&sources, threads, &common.bar)?;
+    notes.extend(survey.notes.iter().cloned());
+    notes.iter().for_each(|n| common.bar.note(n));
+    let spec = ReleaseSpec {
+        stream: args.stream.clone(),
+        epoch: args.epoch,
+        sequence: args.sequence,
+        version: args.version.clone(),
+    };
+    let prepared = survey.prepare(&spec)?;
+    let written = match args.output.as_deref().filter(|_| !args.dry_run) {
+        None => None,
+        Some(path) => {
+            let io = |e| Fail::io(format!("cannot write {}", path.display()), e);
+            let mut out = Output::create(path).map_err(io)?;
+            let written = survey.write(&prepared, threads, &mut out, &common.bar, |_| Ok(vec![]))?;
+            out.publish(0o644).map_err(io)?;
+            Some(written)
+        }
+    };
+    common.report(&PackReport::new(&prepared, written.as_ref(), notes), text)
+}
+
+fn sources(args: &Pack) -> Result<(Vec<Box<dyn Source>>, Vec<String>), Fail> {
+    let _ = args;
+    Err(Fail::usage("not yet"))
+}
+
+fn text(r: &PackReport) -> String {
+    let mut rows: Vec<Vec<String>> =
+        r.totals.iter().map(|t| vec![t.kind.to_string(), t.artifacts.to_string(), print::size(t.bytes)]).collect();
+    rows.push(vec!["blobs".into(), r.blobs.to_string(), print::size(r.bytes)]);
+    let mut out = print::table(&rows);
+    out += &format!("stream    {} epoch {} sequence {}\n", r.stream, r.epoch, r.sequence);
+    out += &format!("release   {}\n", r.release);
+    match (r.carriage, r.bundle_bytes) {
+        (Some(carriage), Some(bytes)) => {
+            let share = 100.0 * bytes as f64 / (r.bytes.max(1)) as f64;
+            out += &format!("carriage  {carriage}\nbundle    {} ({share:.1} % of its blobs)\n", print::size(bytes));
+        }
+        _ => out += "nothing was written (dry run)\n",
+    }
+    out
+}
