@@ -1,0 +1,30 @@
+#!/bin/bash
+# test.sh: installs what the tests need (Debian, as root; elsewhere it only looks), builds, and runs all tests.
+# It needs nothing but this clone and the machine's own package sources.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# command:package, for each real tool that a test runs
+TOOLS="skopeo:skopeo docker-registry:docker-registry nginx:nginx-light createrepo_c:createrepo-c rpmbuild:rpm dnf:dnf
+apt-ftparchive:apt-utils dpkg-scanpackages:dpkg-dev podman:podman containerd:containerd zstd:zstd jq:jq cpio:cpio strace:strace curl:curl
+ssh-keygen:openssh-client gpg:gpg go:golang-go python3:python3 git:git"
+# files that stand for packages without a command
+FILES="/usr/lib/python3/dist-packages/yaml:python3-yaml /usr/lib/python3/dist-packages/zstandard:python3-zstandard
+/usr/lib/python3/dist-packages/dnf-plugins:dnf-plugins-core"
+
+missing=()
+for t in $TOOLS; do command -v "${t%%:*}" >/dev/null 2>&1 || missing+=("${t##*:}"); done
+for f in $FILES; do [ -e "${f%%:*}" ] || missing+=("${f##*:}"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "these packages are needed and cannot be installed without root on Debian: ${missing[*]}" >&2
+    exit 2
+  fi
+fi
+
+exec cargo test --release --locked "$@"
