@@ -32,8 +32,18 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
-/// A deb's control member, unpacked.
+/// A deb's control member, as stored and unpacked.
 pub const DEB_CONTROL: u64 = 16 << 20;
+/// A deb's control file (long Provides lists reach 100 KiB).
+pub const DEB_CONTROL_FILE: u64 = 1 << 20;
+/// Members of a deb's ar shell.
+pub const DEB_MEMBERS: usize = 64;
+/// Entries of a deb's control member.
+pub const DEB_CONTROL_ENTRIES: usize = 1024;
+/// Memory of the decoder of a deb's xz member (`xz -9` needs 65 MiB).
+pub const DEB_XZ_MEMORY: u64 = 128 << 20;
+/// Base-2 logarithm of the window of a deb's zstd member.
+pub const DEB_ZSTD_WINDOW: u32 = 27;
 /// A wheel's METADATA or an sdist's PKG-INFO.
 pub const PYTHON_METADATA: u64 = 4 << 20;
 /// Members of a wheel or module zip.
