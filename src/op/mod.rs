@@ -1,1 +1,2 @@
 //! op
+pub mod export;
