@@ -26,6 +26,18 @@ pub const OCI_DOCUMENT: u64 = 4 << 20;
 pub const ARCHIVE_DOCUMENT: u64 = 16 << 20;
 /// Entries of an image archive's tar.
 pub const ARCHIVE_ENTRIES: usize = 1_000_000;
+/// Bytes of the names of an image archive's entries, all together.
+pub const ARCHIVE_NAMES: u64 = 64 << 20;
+/// Bytes of the JSON documents of an image archive that are held in memory, all together.
+pub const ARCHIVE_DOCUMENTS: u64 = 128 << 20;
+/// Plain bytes of an image archive or of a layer in it: what keeps a compression bomb from taking hours.
+pub const ARCHIVE_PLAIN: u64 = 1 << 40;
+/// A long name or a pax header of a tar.
+pub const TAR_EXTENSION: u64 = 1 << 20;
+/// Bytes of zeros after the end of a tar (GNU tar pads to 10 KiB unless told otherwise).
+pub const TAR_PADDING: u64 = 16 << 20;
+/// Links followed from one name of an archive to another.
+pub const ARCHIVE_LINKS: usize = 16;
 /// Nesting of image indexes.
 pub const INDEX_DEPTH: usize = 4;
 /// An rpm's header store (rpm itself stops at 256 MiB).
