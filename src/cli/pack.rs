@@ -7,7 +7,8 @@ use pouch::bundle::ReleaseSpec;
 use pouch::fs::output::Output;
 use pouch::monitor::Monitor as _;
 use pouch::op::pack::{self, PackReport};
-use pouch::source::Source;
+use pouch::source::list::List;
+use pouch::source::{Source, kubespray};
 
 /// Runs it.
 pub fn run(args: Pack, common: &Common) -> Outcome {
@@ -37,8 +38,11 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
 }
 
 fn sources(args: &Pack) -> Result<(Vec<Box<dyn Source>>, Vec<String>), Fail> {
-    let _ = args;
-    Err(Fail::usage("not yet"))
+    match (&args.kubespray_offline, &args.list) {
+        (Some(outputs), _) => Ok(kubespray::sources(outputs)?),
+        (None, Some(list)) => Ok((List::read(list)?.sources, vec![])),
+        (None, None) => Err(Fail::usage("give a packing list or --kubespray-offline DIR")),
+    }
 }
 
 fn text(r: &PackReport) -> String {

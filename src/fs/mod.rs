@@ -4,4 +4,5 @@
 
 pub mod medium;
 pub mod output;
+pub mod pairs;
 pub mod tree;

@@ -34,6 +34,7 @@ pub enum Metadata {
 }
 
 /// Finds `*.deb`, `*.udeb` and `*.ddeb` below a folder.
+#[derive(Clone, Debug)]
 pub struct DebSource {
     /// The folder.
     pub from: PathBuf,

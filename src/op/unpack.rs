@@ -1,0 +1,383 @@
+//! *Unpacking* brings a bundle's release onto a site and makes it live: verify, write blobs, re-derive facts, render, switch.
+//!
+//! Nothing is written before the verify function has said yes but a line of the ledger. What a site serves changes by one
+//! rename at the end. Specified in `spec/site.md`, section "Unpacking".
+
+use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, index_only};
+use crate::class::{Class, Classified};
+use crate::digest::{Blob, Digest};
+use crate::format::FormatError;
+use crate::format::area::Signed;
+use crate::format::root::Root as _;
+use crate::kind::{self, KindError};
+use crate::model::{Catalog, Context, Described, Plan};
+use crate::monitor::Monitor;
+use crate::op::visible::{self, ViewError};
+use crate::op::{policies, seal};
+use crate::site::error::SiteError;
+use crate::site::generation::{GenerationInfo, GenerationNumber};
+use crate::site::ledger::ReleaseRef;
+use crate::site::stage::{Batch, BlobWriter};
+use crate::site::writer::Writer;
+use crate::target::{self, TargetError};
+use crate::trust::TrustError;
+use crate::trust::chain::PolicyChain;
+use crate::trust::order::Order;
+use crate::trust::verify::{Subject, Verdict, verify};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+/// How to unpack.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Names of the stream's last release may vanish.
+    pub allow_drop: bool,
+    /// Verify and render, and change nothing.
+    pub dry_run: bool,
+    /// Threads.
+    pub threads: usize,
+    /// The clock: Unix seconds.
+    pub now: i64,
+}
+
+/// Why nothing was unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The bundle is not what it should be.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Nobody who may has vouched for it.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The site cannot take it.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// It cannot be rendered.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What the site shows cannot be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// An artifact's bytes cannot be read the way its kind is.
+    #[error("the {kind} {name} of the release is not what its facts say")]
+    Kind {
+        /// The kind.
+        kind: crate::model::Kind,
+        /// The artifact.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: KindError,
+    },
+    /// The release says something else of an artifact than its bytes do.
+    #[error("the release says of the {kind} {name} what its own bytes do not say: {what} differs")]
+    Facts {
+        /// The kind.
+        kind: crate::model::Kind,
+        /// The artifact.
+        name: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Names would vanish.
+    #[error("{} names of the last release of stream {stream} are not in this one, such as {}", .names.len(), .names.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
+    Drop {
+        /// The stream.
+        stream: String,
+        /// The names.
+        names: Vec<String>,
+    },
+}
+
+impl Classified for UnpackError {
+    fn class(&self) -> Class {
+        match self {
+            UnpackError::Bundle(e) => e.class(),
+            UnpackError::Trust(e) => e.class(),
+            UnpackError::Site(e) => e.class(),
+            UnpackError::Target(e) => e.class(),
+            UnpackError::View(e) => e.class(),
+            UnpackError::Kind { source, .. } => source.class(),
+            UnpackError::Facts { .. } => Class::Distrusted,
+            UnpackError::Drop { .. } => Class::Usage,
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            UnpackError::Bundle(e) => e.hint(),
+            UnpackError::Trust(e) => e.hint(),
+            UnpackError::Site(e) => e.hint(),
+            UnpackError::Target(e) => e.hint(),
+            UnpackError::View(e) => e.hint(),
+            UnpackError::Kind { .. } | UnpackError::Facts { .. } => {
+                Some("do not use this bundle; show the sealer this message".into())
+            }
+            UnpackError::Drop { .. } => {
+                Some("if that is meant, run the command again with --allow-drop; --dry-run lists them all".into())
+            }
+        }
+    }
+}
+
+/// What was done, or would be.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct UnpackReport {
+    /// The release id.
+    pub release: Digest,
+    /// The stream.
+    pub stream: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The sequence.
+    pub sequence: u64,
+    /// Who sealed it.
+    pub sealer: String,
+    /// What it is to its stream: `first`, `newer`, `same`, `again`, `older`, `permitted`.
+    pub order: &'static str,
+    /// The generation that shows it; `None` after a dry run.
+    pub generation: Option<GenerationNumber>,
+    /// Blobs that were made and that were there.
+    pub blobs: Option<Materialized>,
+    /// Names that the stream's last release did not have.
+    pub added: Vec<String>,
+    /// Names with other content than in the stream's last release.
+    pub changed: Vec<String>,
+    /// Names that vanish.
+    pub removed: Vec<String>,
+    /// Files of the generation.
+    pub files: u64,
+    /// What a person should know besides.
+    pub notes: Vec<String>,
+}
+
+/// Unpacks one bundle onto a locked site.
+pub fn unpack<M: Medium>(
+    writer: &Writer,
+    medium: M,
+    outside: &[Signed],
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<UnpackReport, UnpackError> {
+    let sealed = Sealed::open(medium)?;
+    let statements: Vec<Signed> = sealed.statements().iter().chain(outside).cloned().collect();
+    let policy = policies::advance(writer, &statements, options)?;
+    let verdict = decide(writer, &policy, &sealed, &statements, options)?;
+    let bundle = Bundle::parse(sealed, verdict)?;
+    let verdict = &bundle.trust;
+    let id = bundle.ids().release;
+    seal::agrees(&verdict.sealed.seal, &bundle.release, id).map_err(BundleError::from)?;
+    let artifacts = bundle.artifacts()?;
+    bundle.check_tables()?;
+    let release = ReleaseRef {
+        release: id,
+        stream: bundle.release.stream.clone(),
+        epoch: bundle.release.epoch,
+        sequence: bundle.release.sequence,
+    };
+    let view = visible::View::read(writer)?;
+    let changes = view.changes(&release.stream, &artifacts);
+    if !changes.removed.is_empty() && verdict.order.leads() && !options.allow_drop && !options.dry_run {
+        return Err(UnpackError::Drop { stream: release.stream, names: changes.removed });
+    }
+    let (catalog, shown) = view.with(&release, &artifacts, verdict.order);
+    let time = view.time.max(verdict.sealed.seal.terms.issued);
+    let plan = target::plan(&catalog, &Context { config: writer.config(), time })?;
+    let mut report = UnpackReport {
+        release: id,
+        stream: release.stream.clone(),
+        epoch: release.epoch,
+        sequence: release.sequence,
+        sealer: verdict.sealed.owner.clone(),
+        order: order_name(verdict.order),
+        generation: None,
+        blobs: None,
+        added: changes.added,
+        changed: changes.changed,
+        removed: changes.removed,
+        files: plan.files().count() as u64,
+        notes: verdict.notes.clone(),
+    };
+    if options.dry_run {
+        return Ok(report);
+    }
+    if verdict.order == Order::Same {
+        report.generation = writer.current()?.map(|g| g.number);
+        report.notes.push("the release is this stream's latest here already; nothing was done".into());
+        return Ok(report);
+    }
+    report.blobs = Some(bring_in(writer, &bundle, &artifacts, &plan, time, options, monitor)?);
+    let mut index = Vec::new();
+    index_only::write(&bundle, &statements_to_keep(&statements), &mut index)?;
+    writer.archive_put(&id, &index, options.now)?;
+    let info = GenerationInfo { time, releases: shown, accepted: vec![release] };
+    report.generation = Some(writer.publish(&plan, &info, options.now, monitor)?);
+    Ok(report)
+}
+
+/// Asks the verify function; a refusal leaves its line in the ledger.
+fn decide<M: Medium>(
+    writer: &Writer,
+    policy: &PolicyChain,
+    sealed: &Sealed<M>,
+    statements: &[Signed],
+    options: Options,
+) -> Result<Verdict, UnpackError> {
+    let ids = sealed.ids();
+    let subject = Subject { release_id: ids.release, carriage_id: Some(ids.carriage) };
+    let state = policies::order_state(writer)?;
+    verify(&subject, statements, policy.policy(), &state, options.now).map_err(|e| {
+        if !options.dry_run {
+            // The refusal is what has to be told, also where its line cannot be written.
+            let _ = writer.record_refusal(None, e.class().name(), &format!("{}: {e}", ids.release), options.now);
+        }
+        e.into()
+    })
+}
+
+/// Statements that fit the area of the archived index; the seal and the first others.
+fn statements_to_keep(all: &[Signed]) -> Vec<Signed> {
+    let mut kept: Vec<Signed> = Vec::new();
+    let mut bytes = 4usize;
+    for s in all.iter().collect::<BTreeSet<_>>() {
+        bytes += 8 + s.text.len() + s.signature.len();
+        if bytes > crate::limits::STATEMENT_AREA as usize {
+            break;
+        }
+        kept.push(s.clone());
+    }
+    kept
+}
+
+fn order_name(order: Order) -> &'static str {
+    match order {
+        Order::First => "first",
+        Order::Newer => "newer",
+        Order::Same => "same",
+        Order::Again => "again",
+        Order::Older => "older",
+        Order::Permitted => "permitted",
+    }
+}
+
+/// Writes what the site lacks, and compares every artifact's facts with its bytes before a blob gets its name.
+fn bring_in<M: Medium>(
+    writer: &Writer,
+    bundle: &Bundle<M, Verdict>,
+    artifacts: &[Described],
+    plan: &Plan,
+    time: i64,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<Materialized, UnpackError> {
+    let batch = writer.batch(time)?;
+    let mut missing = 0u64;
+    let mut files = plan.files().count() as u64;
+    for blob in bundle.blobs()? {
+        if !batch.has(&blob)? {
+            missing = missing.saturating_add(blob.len);
+            files += 1;
+        }
+    }
+    writer.ensure_space(missing, files)?;
+    let executables = artifacts.iter().map(|d| &d.artifact).filter(|a| a.executable);
+    let executables = executables.filter_map(|a| a.blobs.first()).map(|b| b.digest).collect();
+    let mut sink = SiteSink { batch: &batch, executables, open: None };
+    let made = bundle.materialize(&mut sink, options.threads, monitor)?;
+    monitor.phase("checking facts", None);
+    if let Err(e) = check_facts(artifacts, &batch, options.threads) {
+        batch.discard()?;
+        return Err(e);
+    }
+    monitor.phase("syncing", None);
+    batch.commit()?;
+    Ok(made)
+}
+
+/// Reads every artifact again and compares.
+fn check_facts(artifacts: &[Described], blobs: &Batch<'_>, threads: usize) -> Result<(), UnpackError> {
+    let check = || artifacts.par_iter().try_for_each(|d| check_one(d, blobs));
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(check),
+        Err(_) => artifacts.iter().try_for_each(|d| check_one(d, blobs)),
+    }
+}
+
+fn check_one(described: &Described, blobs: &Batch<'_>) -> Result<(), UnpackError> {
+    let a = &described.artifact;
+    let derived = kind::derive(a, blobs).map_err(|source| UnpackError::Kind { kind: a.kind, name: a.name.clone(), source })?;
+    let differs = [
+        ("its name", derived.name.as_ref().is_some_and(|n| *n != a.name)),
+        ("its version", derived.version != a.version),
+        ("its architecture", derived.arch != a.arch),
+        ("its list of blobs", derived.blobs != a.blobs),
+        ("its facts", derived.facts != described.facts),
+    ];
+    match differs.iter().find(|(_, differs)| *differs) {
+        Some((what, _)) => Err(UnpackError::Facts { kind: a.kind, name: a.name.clone(), what }),
+        None => Ok(()),
+    }
+}
+
+/// Puts blobs into a batch of the site.
+struct SiteSink<'a, 'b> {
+    batch: &'a Batch<'b>,
+    executables: BTreeSet<Digest>,
+    open: Option<BlobWriter>,
+}
+
+impl BlobSink for SiteSink<'_, '_> {
+    type Error = SiteError;
+
+    fn wants(&mut self, blob: &Blob) -> Result<bool, SiteError> {
+        self.batch.has(blob).map(|has| !has)
+    }
+
+    fn begin(&mut self, blob: &Blob) -> Result<(), SiteError> {
+        self.open = Some(self.batch.begin_blob(*blob, self.executables.contains(&blob.digest))?);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
+        match &mut self.open {
+            Some(open) => {
+                let digest = open.blob().digest;
+                open.write_all(bytes).map_err(|source| SiteError::Write { digest, source })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _blob: &Blob) -> Result<bool, SiteError> {
+        match self.open.take().map(BlobWriter::finish) {
+            Some(Err(SiteError::WrongBlob { .. })) => Ok(false),
+            Some(Err(e)) => Err(e),
+            _ => Ok(true),
+        }
+    }
+
+    fn read_back(&mut self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), SiteError> {
+        self.batch.read_at(blob, offset, buf)
+    }
+}
+
+/// What the verify function lets unpack.
+impl<M: Medium> Bundle<M, Verdict> {
+    /// Makes every blob that the sink wants; only for a bundle that was verified.
+    pub fn materialize<S: BlobSink>(
+        &self,
+        sink: &mut S,
+        threads: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Materialized, BundleError> {
+        self.materialize_into(sink, threads, monitor)
+    }
+}
+
+/// The catalog of a site as it is, for exports.
+pub fn catalog(site: &crate::site::Site) -> Result<Catalog, UnpackError> {
+    Ok(visible::View::read(site)?.catalog())
+}
+
+#[allow(unused_imports)]
+use FormatError as _;
