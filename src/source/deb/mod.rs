@@ -86,6 +86,10 @@ impl Source for DebSource {
         for repository in &repositories {
             whole::check(&self.from, repository, &seen, sink)?;
         }
+        let hash = |f: &&TreeFile| f.rel.contains('#');
+        let debs = take.iter().filter(|(_, kind, _)| *kind == Kind::Deb).map(|(f, ..)| *f);
+        let names: Vec<&str> = debs.filter(hash).map(|f| f.rel.as_str()).collect();
+        self.note(sink, "apt cannot ask for paths with # in them; rename", &names);
         self.note(sink, "package lists that the site renders anew were left out", &replaced);
         self.note(sink, "files that are neither packages nor lists of a kept repository were left out", &other);
         Ok(())
