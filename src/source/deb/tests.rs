@@ -92,6 +92,8 @@ fn loose_debs_and_what_is_left_out() {
         assert!(notes[1].ends_with("left out: README"), "{notes:?}");
     }
     assert!(Tree::new().error(Metadata::Keep).contains("to keep"));
+    let (found, notes) = Tree::new().survey(Metadata::Auto).expect("empty");
+    assert!(found.is_empty() && notes[0].ends_with("there are no debs here"), "{notes:?}");
     t.put("pkgs/a#1.deb", deb("aa"));
     let (_, notes) = t.survey(Metadata::Auto).expect("survey");
     assert!(notes.iter().any(|n| n.contains("cannot ask for") && n.ends_with("pkgs/a#1.deb")), "{notes:?}");
