@@ -2,6 +2,9 @@ use super::sample::{CONTROL, ar, compress, deb, deb_of_tar, tar};
 use super::*;
 use std::io::Cursor;
 
+/// What is tried, and the members or files it is tried with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])]);
+
 fn read(bytes: &[u8]) -> Result<DebFacts, KindError> {
     facts(&mut Cursor::new(bytes), bytes.len() as u64)
 }
@@ -88,7 +91,7 @@ fn the_shell_is_strict() {
         assert!(read(&ar(members)).is_ok(), "{members:?}");
     }
     let many = vec![sig; limits::DEB_MEMBERS];
-    let bad: &[(&str, &[(&str, &[u8])])] = &[
+    let bad: &[Case<'_>] = &[
         ("nothing", &[]),
         ("no version", &[c, d]),
         ("version 3", &[("debian-binary", b"3.0\n"), c, d]),
@@ -146,7 +149,7 @@ fn bombs_are_bounded() {
 #[test]
 fn the_control_member_is_strict() {
     let c = ("./control", CONTROL.as_bytes());
-    let bad: &[(&str, &[(&str, &[u8])])] = &[
+    let bad: &[Case<'_>] = &[
         ("no control", &[("./postinst", b"")]),
         ("two controls", &[c, c]),
         ("two controls, two spellings", &[c, ("control", CONTROL.as_bytes())]),

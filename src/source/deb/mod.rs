@@ -87,6 +87,12 @@ impl Source for DebSource {
         for repository in &repositories {
             whole::check(&self.from, repository, &seen, sink)?;
         }
+        let debs: Vec<&str> = files.iter().map(|f| f.rel.as_str()).filter(|rel| is_deb(rel)).collect();
+        if debs.is_empty() {
+            sink.note(format!("{}: there are no debs here", self.from.display()));
+        }
+        let names: Vec<&str> = debs.into_iter().filter(|rel| rel.contains('#')).collect();
+        self.note(sink, "apt cannot ask for paths with # in them; rename", &names);
         self.note(sink, "package lists that the site renders anew were left out", &replaced);
         self.note(sink, "files that are neither packages nor lists of a kept repository were left out", &other);
         Ok(())
@@ -226,7 +232,7 @@ fn role(rel: &str, home: Option<&Repository>, listed: &BTreeSet<String>) -> Role
     let ext = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or("");
     let is_list = is_list(rel);
     match home {
-        _ if matches!(ext, "deb" | "udeb" | "ddeb") => Role::Deb,
+        _ if is_deb(name) => Role::Deb,
         None if is_list => Role::Replaced,
         None => Role::Other,
         Some(r) => {
@@ -236,6 +242,11 @@ fn role(rel: &str, home: Option<&Repository>, listed: &BTreeSet<String>) -> Role
             if kept { Role::File } else { Role::Other }
         }
     }
+}
+
+/// Whether it is a package by its name: for apt, for the installer, or with debugging symbols.
+fn is_deb(name: &str) -> bool {
+    [".deb", ".udeb", ".ddeb"].iter().any(|ext| name.ends_with(ext))
 }
 
 /// Whether it is a list of packages by its name, or lies in `dists/` or among lists by digest.

@@ -83,7 +83,7 @@ pub fn check(from: &Path, r: &Repository, seen: &BTreeMap<String, Blob>, sink: &
     }
     let loose: Vec<&String> = seen
         .keys()
-        .filter(|k| super::below(k, &r.at).is_some() && (k.ends_with(".deb") || k.ends_with(".udeb")))
+        .filter(|k| super::below(k, &r.at).is_some() && super::is_deb(k))
         .filter(|k| !covered.contains(*k))
         .collect();
     if let Some(list) = some_of(&loose, 10) {

@@ -120,7 +120,7 @@ fn flat(root: &RelPath, debs: Vec<Deb<'_>>, context: &Context<'_>, plan: &mut Pl
 /// files with the same bytes the first path is listed; the same package with other bytes is a conflict, because apt
 /// would take either.
 fn listed<'a>(root: &RelPath, debs: Vec<Deb<'a>>) -> Result<Vec<Deb<'a>>, TargetError> {
-    let mut seen: BTreeMap<(&str, Option<&str>, Option<&str>), (Blob, &RelPath)> = BTreeMap::new();
+    let mut seen = BTreeMap::new();
     let mut out = Vec::new();
     for deb in debs.into_iter().filter(|d| !d.path.as_str().ends_with(".udeb")) {
         let a = deb.artifact;
