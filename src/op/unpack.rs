@@ -6,9 +6,7 @@
 use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, index_only};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
-use crate::format::FormatError;
 use crate::format::area::Signed;
-use crate::format::root::Root as _;
 use crate::kind::{self, KindError};
 use crate::model::{Catalog, Context, Described, Plan};
 use crate::monitor::Monitor;
@@ -81,7 +79,7 @@ pub enum UnpackError {
         what: &'static str,
     },
     /// Names would vanish.
-    #[error("{} names of the last release of stream {stream} are not in this one, such as {}", .names.len(), .names.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
+    #[error("{} names that stream {stream} has on this site now would vanish, such as {}", .names.len(), .names.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
     Drop {
         /// The stream.
         stream: String,
@@ -176,11 +174,10 @@ pub fn unpack<M: Medium>(
         sequence: bundle.release.sequence,
     };
     let view = visible::View::read(writer)?;
-    let changes = view.changes(&release.stream, &artifacts);
-    if !changes.removed.is_empty() && verdict.order.leads() && !options.allow_drop && !options.dry_run {
+    let (catalog, shown, changes) = view.with(&release, &artifacts, verdict.order);
+    if !changes.removed.is_empty() && verdict.order != Order::Same && !options.allow_drop && !options.dry_run {
         return Err(UnpackError::Drop { stream: release.stream, names: changes.removed });
     }
-    let (catalog, shown) = view.with(&release, &artifacts, verdict.order);
     let time = view.time.max(verdict.sealed.seal.terms.issued);
     let plan = target::plan(&catalog, &Context { config: writer.config(), time })?;
     let mut report = UnpackReport {
@@ -378,6 +375,3 @@ impl<M: Medium> Bundle<M, Verdict> {
 pub fn catalog(site: &crate::site::Site) -> Result<Catalog, UnpackError> {
     Ok(visible::View::read(site)?.catalog())
 }
-
-#[allow(unused_imports)]
-use FormatError as _;
