@@ -96,6 +96,13 @@ impl serde::Serialize for Digest {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Digest::from_hex(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Cbor for Digest {
     fn to_value(&self) -> Value {
         Value::Bytes(self.0.to_vec())

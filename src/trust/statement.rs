@@ -1,0 +1,560 @@
+//! A *statement* is a signed text: seal, approve, reject, permit, revoke, policy, receipt.
+//!
+//! Here are the texts, both ways; who may say what is the policy's business, what follows is `verify`'s. Policies have their
+//! own module. Specified in `spec/trust.md`, section "Statements".
+
+use super::key::Fingerprint;
+use super::private::PrivateKey;
+use super::sshsig;
+use super::text::{self, Lines, Page, TextError};
+use crate::digest::Digest;
+use crate::limits;
+use std::fmt;
+
+/// The kinds of statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatementKind {
+    /// This bundle carries this release, says who packed it.
+    Seal,
+    /// A member of a group agrees to a release.
+    Approve,
+    /// A member of a group, a sealer or an admin forbids a release.
+    Reject,
+    /// The admins allow one step that order forbids.
+    Permit,
+    /// The admins call back a key or a release; a signer or the admins take a statement back.
+    Revoke,
+    /// Who administers, seals and approves.
+    Policy,
+    /// A site says what it holds.
+    Receipt,
+}
+
+impl StatementKind {
+    /// All kinds.
+    pub const ALL: [StatementKind; 7] = [
+        StatementKind::Seal,
+        StatementKind::Approve,
+        StatementKind::Reject,
+        StatementKind::Permit,
+        StatementKind::Revoke,
+        StatementKind::Policy,
+        StatementKind::Receipt,
+    ];
+
+    /// The word in the text, the namespace and the file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            StatementKind::Seal => "seal",
+            StatementKind::Approve => "approve",
+            StatementKind::Reject => "reject",
+            StatementKind::Permit => "permit",
+            StatementKind::Revoke => "revoke",
+            StatementKind::Policy => "policy",
+            StatementKind::Receipt => "receipt",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn from_name(name: &str) -> Option<StatementKind> {
+        StatementKind::ALL.into_iter().find(|k| k.name() == name)
+    }
+
+    /// The SSHSIG namespace: what follows `-n` on `ssh-keygen`'s command line.
+    pub fn namespace(self) -> String {
+        format!("pouch/v1/{}", self.name())
+    }
+
+    /// The kind of that namespace.
+    pub fn from_namespace(namespace: &str) -> Option<StatementKind> {
+        StatementKind::from_name(namespace.strip_prefix("pouch/v1/")?)
+    }
+}
+
+impl fmt::Display for StatementKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text and its signature, as they lie side by side in a folder or in a bundle's statement area. Proof of nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signed {
+    /// The text; at most 16 KiB.
+    pub text: Vec<u8>,
+    /// The SSHSIG armor over it; at most 16 KiB.
+    pub signature: Vec<u8>,
+}
+
+impl Signed {
+    /// Signs `text`, whose first line says its kind.
+    pub fn make(text: &str, key: &PrivateKey) -> Result<Signed, TextError> {
+        let kind = kind_of(text.as_bytes()).ok_or_else(|| TextError::new(1, "the text is not a statement"))?;
+        if text.len() > limits::STATEMENT {
+            return Err(TextError::new(0, "the text is longer than 16 KiB"));
+        }
+        let signature = sshsig::sign(key, &kind.namespace(), text.as_bytes());
+        Ok(Signed { text: text.as_bytes().to_vec(), signature: signature.into_bytes() })
+    }
+
+    /// SHA-256 of the text: what `sha256sum` shows, and by which other statements name it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.text)
+    }
+}
+
+/// The kind that a text's first line names.
+pub fn kind_of(text: &[u8]) -> Option<StatementKind> {
+    StatementKind::from_name(text::kind_of(text)?)
+}
+
+/// A place in a stream's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// Epoch of the stream.
+    pub epoch: u64,
+    /// Sequence within the epoch.
+    pub sequence: u64,
+}
+
+impl Place {
+    pub(crate) fn parse(text: &str) -> Option<Place> {
+        let (epoch, sequence) = text.strip_prefix("epoch ")?.split_once(", sequence ")?;
+        Some(Place { epoch: text::number(epoch)?, sequence: text::number(sequence)? })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, sequence {}", self.epoch, self.sequence)
+    }
+}
+
+/// Which release a statement is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The release id.
+    pub release: Digest,
+    /// Its stream.
+    pub stream: String,
+    /// Its place in the stream.
+    pub place: Place,
+}
+
+/// How much of one kind of artifact a release holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The artifact kind's name.
+    pub kind: String,
+    /// Artifacts of that kind.
+    pub artifacts: u64,
+    /// Sum of their sizes, in bytes; a blob that several share counts for each.
+    pub bytes: u64,
+}
+
+/// What a release says of itself, for the eyes of those who sign.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Claims {
+    /// Its version in its makers' words.
+    pub version: Option<String>,
+    /// Its artifacts by kind, sorted by name of kind.
+    pub content: Vec<Content>,
+    /// Size of its distinct blobs, in bytes.
+    pub bytes: u64,
+    /// How many artifacts of the release at that place it no longer has, where the sealer knew.
+    pub removed: Option<(u64, Place)>,
+}
+
+impl Claims {
+    /// Number of artifacts of all kinds.
+    pub fn artifacts(&self) -> u64 {
+        self.content.iter().map(|c| c.artifacts).fold(0, u64::saturating_add)
+    }
+}
+
+/// A document that a statement leans on: a scan report, an SBOM, an attestation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// SHA-256 of the document.
+    pub digest: Digest,
+    /// Its file name.
+    pub name: String,
+}
+
+/// When and where a statement counts, and what else its signer had to say.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Digest of the policy that its signer had in mind; shown, never a condition.
+    pub policy: Option<Digest>,
+    /// Sites where it counts, sorted; everywhere if empty.
+    pub sites: Vec<String>,
+    /// Documents that it leans on, sorted by digest.
+    pub evidence: Vec<Evidence>,
+    /// When it was made: Unix seconds.
+    pub issued: i64,
+    /// After this time it does not admit a release that the site has not yet: Unix seconds.
+    pub not_after: Option<i64>,
+    /// Free words.
+    pub comment: Option<String>,
+}
+
+/// A *seal*: its signer packed this release into this carriage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// The release.
+    pub identity: Identity,
+    /// The carriage id.
+    pub carriage: Digest,
+    /// What the release says of itself.
+    pub claims: Claims,
+    /// When and where the seal counts.
+    pub terms: Terms,
+}
+
+/// An *approval*: its signer, for a group, agrees to this release, however it is carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approve {
+    /// The group.
+    pub group: String,
+    /// The release.
+    pub identity: Identity,
+    /// What the signer saw of it.
+    pub claims: Claims,
+    /// When and where the approval counts.
+    pub terms: Terms,
+}
+
+/// A *rejection*: its signer forbids this release, until it is taken back. It does not expire and holds everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The group, or `sealers` or `admins`.
+    pub group: String,
+    /// The release.
+    pub identity: Identity,
+    /// When it was made, and why (`policy`, `sites` and `not_after` stay empty).
+    pub terms: Terms,
+}
+
+/// A *permit*: the admins allow a stream to go from one release to another against order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The stream.
+    pub stream: String,
+    /// The release that is the latest; `None` for a site that knows of none, or no longer.
+    pub from: Option<Digest>,
+    /// The release that becomes the latest.
+    pub to: Digest,
+    /// Its place.
+    pub place: Place,
+    /// When and where the permit counts (`policy` and `evidence` stay empty).
+    pub terms: Terms,
+}
+
+/// What is called back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Revoked {
+    /// A key: its signatures count no longer, except for releases that a site already has and for those named here.
+    Key(Fingerprint, Vec<Digest>),
+    /// A release.
+    Release(Digest),
+    /// A statement, by the digest of its text.
+    Statement(Digest),
+}
+
+/// A *revocation*: it does not expire and holds everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoke {
+    /// What is called back.
+    pub what: Revoked,
+    /// When it was made, and why (only `issued` and `comment` are used).
+    pub terms: Terms,
+}
+
+/// A *receipt*: a site says what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The site.
+    pub site: String,
+    /// The latest release of every stream, sorted by stream.
+    pub heads: Vec<Identity>,
+    /// Digest of the newest entry of the site's ledger.
+    pub ledger: Digest,
+    /// Digest of the list of its blobs.
+    pub inventory: Digest,
+    /// Number of its blobs.
+    pub blobs: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// When it was made (only `issued` and `comment` are used).
+    pub terms: Terms,
+}
+
+/// A statement of any kind but policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// See [`Seal`].
+    Seal(Seal),
+    /// See [`Approve`].
+    Approve(Approve),
+    /// See [`Reject`].
+    Reject(Reject),
+    /// See [`Permit`].
+    Permit(Permit),
+    /// See [`Revoke`].
+    Revoke(Revoke),
+    /// See [`Receipt`].
+    Receipt(Receipt),
+}
+
+impl Statement {
+    /// Its kind.
+    pub fn kind(&self) -> StatementKind {
+        match self {
+            Statement::Seal(_) => StatementKind::Seal,
+            Statement::Approve(_) => StatementKind::Approve,
+            Statement::Reject(_) => StatementKind::Reject,
+            Statement::Permit(_) => StatementKind::Permit,
+            Statement::Revoke(_) => StatementKind::Revoke,
+            Statement::Receipt(_) => StatementKind::Receipt,
+        }
+    }
+
+    /// When and where it counts.
+    pub fn terms(&self) -> &Terms {
+        match self {
+            Statement::Seal(s) => &s.terms,
+            Statement::Approve(s) => &s.terms,
+            Statement::Reject(s) => &s.terms,
+            Statement::Permit(s) => &s.terms,
+            Statement::Revoke(s) => &s.terms,
+            Statement::Receipt(s) => &s.terms,
+        }
+    }
+
+    /// Its text.
+    pub fn render(&self) -> String {
+        let mut page = Page::new(self.kind().name());
+        let terms = self.terms();
+        match self {
+            Statement::Seal(s) => {
+                page.line("release", s.identity.release);
+                page.line("carriage", s.carriage);
+                put_place(&mut page, &s.identity);
+                put_claims(&mut page, &s.claims);
+                page.maybe("policy", terms.policy);
+                page.all("for-site", &terms.sites);
+            }
+            Statement::Approve(s) => {
+                page.line("group", &s.group);
+                page.line("release", s.identity.release);
+                put_place(&mut page, &s.identity);
+                put_claims(&mut page, &s.claims);
+                page.maybe("policy", terms.policy);
+                page.all("for-site", &terms.sites);
+                put_evidence(&mut page, terms);
+            }
+            Statement::Reject(s) => {
+                page.line("group", &s.group);
+                page.line("release", s.identity.release);
+                put_place(&mut page, &s.identity);
+                put_evidence(&mut page, terms);
+            }
+            Statement::Permit(s) => {
+                page.line("stream", &s.stream);
+                page.line("from", s.from.map_or("none".into(), |d| d.hex()));
+                page.line("to", s.to);
+                page.line("epoch", s.place.epoch);
+                page.line("sequence", s.place.sequence);
+                page.all("for-site", &terms.sites);
+            }
+            Statement::Revoke(s) => match &s.what {
+                Revoked::Key(key, except) => {
+                    page.line("key", key);
+                    page.all("except", except);
+                }
+                Revoked::Release(release) => page.line("release", release),
+                Revoked::Statement(digest) => page.line("statement", digest),
+            },
+            Statement::Receipt(s) => {
+                page.line("site", &s.site);
+                for head in &s.heads {
+                    page.line("stream", &head.stream);
+                    page.line("latest", head.release);
+                    page.line("epoch", head.place.epoch);
+                    page.line("sequence", head.place.sequence);
+                }
+                page.line("ledger", s.ledger);
+                page.line("inventory", s.inventory);
+                page.line("blobs", format_args!("{}, {} bytes", s.blobs, s.bytes));
+            }
+        }
+        page.line("issued", text::show_time(terms.issued));
+        page.maybe("not-after", terms.not_after.map(text::show_time));
+        page.maybe("comment", terms.comment.as_ref());
+        page.end()
+    }
+
+    /// Reads a text of `kind`, all of it; `render` gives the same bytes again. Policies have their own reader.
+    pub fn parse(kind: StatementKind, bytes: &[u8]) -> Result<Statement, TextError> {
+        let l = &mut Lines::new(kind.name(), bytes)?;
+        let statement = match kind {
+            StatementKind::Seal => {
+                let release = l.get("release", text::digest)?;
+                let carriage = l.get("carriage", text::digest)?;
+                let identity = get_place(l, release)?;
+                let claims = get_claims(l)?;
+                let terms = get_terms(l, &["policy", "for-site", "not-after"])?;
+                Statement::Seal(Seal { identity, carriage, claims, terms })
+            }
+            StatementKind::Approve => {
+                let group = l.get("group", text::name)?;
+                let release = l.get("release", text::digest)?;
+                let identity = get_place(l, release)?;
+                let claims = get_claims(l)?;
+                let terms = get_terms(l, &["policy", "for-site", "evidence", "not-after"])?;
+                Statement::Approve(Approve { group, identity, claims, terms })
+            }
+            StatementKind::Reject => {
+                let group = l.get("group", text::name)?;
+                let release = l.get("release", text::digest)?;
+                let identity = get_place(l, release)?;
+                Statement::Reject(Reject { group, identity, terms: get_terms(l, &["evidence"])? })
+            }
+            StatementKind::Permit => {
+                let stream = l.get("stream", text::name)?;
+                let from = l.get("from", |t| if t == "none" { Some(None) } else { text::digest(t).map(Some) })?;
+                let to = l.get("to", text::digest)?;
+                let place = Place { epoch: l.get("epoch", text::number)?, sequence: l.get("sequence", text::number)? };
+                Statement::Permit(Permit { stream, from, to, place, terms: get_terms(l, &["for-site", "not-after"])? })
+            }
+            StatementKind::Revoke => Statement::Revoke(Revoke { what: get_revoked(l)?, terms: get_terms(l, &[])? }),
+            StatementKind::Receipt => {
+                let (site, heads) = (l.get("site", text::name)?, get_heads(l)?);
+                let (ledger, inventory) = (l.get("ledger", text::digest)?, l.get("inventory", text::digest)?);
+                let (blobs, bytes) = l.get("blobs", |t| {
+                    let (blobs, bytes) = t.strip_suffix(" bytes")?.split_once(", ")?;
+                    Some((text::number(blobs)?, text::number(bytes)?))
+                })?;
+                let terms = get_terms(l, &[])?;
+                Statement::Receipt(Receipt { site, heads, ledger, inventory, blobs, bytes, terms })
+            }
+            StatementKind::Policy => return Err(TextError::new(1, "a policy is not read as a statement")),
+        };
+        l.end()?;
+        text::same(&statement.render(), bytes)?;
+        Ok(statement)
+    }
+
+    /// Signs its text. What would not be read back is refused before it is signed.
+    pub fn sign(&self, key: &PrivateKey) -> Result<Signed, TextError> {
+        let text = self.render();
+        Statement::parse(self.kind(), text.as_bytes())?;
+        Signed::make(&text, key)
+    }
+}
+
+fn put_place(page: &mut Page, identity: &Identity) {
+    page.line("stream", &identity.stream);
+    page.line("epoch", identity.place.epoch);
+    page.line("sequence", identity.place.sequence);
+}
+
+fn get_place(l: &mut Lines<'_>, release: Digest) -> Result<Identity, TextError> {
+    let stream = l.get("stream", text::name)?;
+    let place = Place { epoch: l.get("epoch", text::number)?, sequence: l.get("sequence", text::number)? };
+    Ok(Identity { release, stream, place })
+}
+
+fn put_claims(page: &mut Page, claims: &Claims) {
+    page.maybe("version", claims.version.as_ref());
+    for c in &claims.content {
+        page.line("content", format_args!("{} {}, {} bytes", c.artifacts, c.kind, c.bytes));
+    }
+    page.line("total", format_args!("{} artifacts, {} bytes", claims.artifacts(), claims.bytes));
+    page.maybe("removed", claims.removed.map(|(n, place)| format!("{n} artifacts since {place}")));
+}
+
+fn get_claims(l: &mut Lines<'_>) -> Result<Claims, TextError> {
+    let version = l.get_maybe("version", |t| text::is_free(t, 128).then(|| t.to_owned()))?;
+    let content = l.get_all("content", parse_content, |c| c.kind.clone())?;
+    let (artifacts, bytes) = l.get("total", |t| {
+        let (artifacts, bytes) = t.strip_suffix(" bytes")?.split_once(" artifacts, ")?;
+        Some((text::number(artifacts)?, text::number(bytes)?))
+    })?;
+    let removed = |t: &str| {
+        let (n, place) = t.split_once(" artifacts since ")?;
+        Some((text::number(n)?, Place::parse(place)?))
+    };
+    let sum = content.iter().try_fold(0u64, |sum, c| sum.checked_add(c.artifacts));
+    if sum != Some(artifacts) {
+        return Err(l.error("the total is not the sum of the artifacts above"));
+    }
+    Ok(Claims { version, content, bytes, removed: l.get_maybe("removed", removed)? })
+}
+
+fn parse_content(t: &str) -> Option<Content> {
+    let (artifacts, rest) = t.strip_suffix(" bytes")?.split_once(' ')?;
+    let (kind, bytes) = rest.split_once(", ")?;
+    let named = kind.len() <= 32
+        && kind.starts_with(|c: char| c.is_ascii_lowercase())
+        && kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    named.then_some(())?;
+    Some(Content { kind: kind.into(), artifacts: text::number(artifacts)?, bytes: text::number(bytes)? })
+}
+
+fn put_evidence(page: &mut Page, terms: &Terms) {
+    page.all("evidence", terms.evidence.iter().map(|e| format!("{} {}", e.digest, e.name)));
+}
+
+fn parse_evidence(t: &str) -> Option<Evidence> {
+    let (digest, name) = t.split_once(' ')?;
+    let name = text::is_free(name, 255).then(|| name.to_owned())?;
+    Some(Evidence { digest: text::digest(digest)?, name })
+}
+
+/// Reads the fields that end a statement; those not in `also` are left to be refused as out of place.
+fn get_terms(l: &mut Lines<'_>, also: &[&str]) -> Result<Terms, TextError> {
+    let mut terms = Terms::default();
+    if also.contains(&"policy") {
+        terms.policy = l.get_maybe("policy", text::digest)?;
+    }
+    if also.contains(&"for-site") {
+        terms.sites = l.get_all("for-site", text::name, |s| s.clone())?;
+    }
+    if also.contains(&"evidence") {
+        terms.evidence = l.get_all("evidence", parse_evidence, |e| (e.digest, e.name.clone()))?;
+    }
+    terms.issued = l.get("issued", text::parse_time)?;
+    if also.contains(&"not-after") {
+        terms.not_after = l.get_maybe("not-after", text::parse_time)?;
+        if terms.not_after.is_some_and(|end| end <= terms.issued) {
+            return Err(l.error("it ends before it is issued"));
+        }
+    }
+    terms.comment = l.get_maybe("comment", text::comment)?;
+    Ok(terms)
+}
+
+fn get_revoked(l: &mut Lines<'_>) -> Result<Revoked, TextError> {
+    if let Some(release) = l.get_maybe("release", text::digest)? {
+        return Ok(Revoked::Release(release));
+    }
+    if let Some(statement) = l.get_maybe("statement", text::digest)? {
+        return Ok(Revoked::Statement(statement));
+    }
+    let key = l.get("key", Fingerprint::parse)?;
+    Ok(Revoked::Key(key, l.get_all("except", text::digest, |d| *d)?))
+}
+
+fn get_heads(l: &mut Lines<'_>) -> Result<Vec<Identity>, TextError> {
+    let mut heads: Vec<Identity> = Vec::new();
+    while let Some(stream) = l.get_maybe("stream", text::name)? {
+        if heads.last().is_some_and(|h| h.stream >= stream) {
+            return Err(l.error("streams are sorted, each once"));
+        }
+        let release = l.get("latest", text::digest)?;
+        let place = Place { epoch: l.get("epoch", text::number)?, sequence: l.get("sequence", text::number)? };
+        heads.push(Identity { release, stream, place });
+    }
+    Ok(heads)
+}
