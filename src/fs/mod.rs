@@ -2,4 +2,7 @@
 //!
 //! It knows nothing of bundles. Not part of the specification.
 
+pub mod disk;
+pub mod faulty;
+pub mod real;
 pub mod tree;
