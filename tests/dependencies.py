@@ -45,7 +45,11 @@ def version(text):
 def main():
     meta = json.loads(subprocess.run(["cargo", "metadata", "--format-version", "1", "--locked"], check=True,
                                      stdout=subprocess.PIPE, cwd=os.path.dirname(HERE)).stdout)
-    packages = [p for p in meta["packages"] if p["source"]]
+    # The lock names crates that no enabled feature reaches; what is built is what `cargo tree` shows.
+    tree = subprocess.run(["cargo", "tree", "--locked", "--target", "all", "--prefix", "none", "-e", "normal,build,dev",
+                           "--format", "{p}"], check=True, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(HERE))
+    built = {tuple(line.split()[:2]) for line in tree.stdout.splitlines() if line}
+    packages = [p for p in meta["packages"] if p["source"] and (p["name"], "v" + p["version"]) in built]
     bad = []
     for p in packages:
         if not p["license"] or not allowed(p["license"]):

@@ -45,6 +45,10 @@ pub enum Command {
     Pack(Pack),
     /// Signs what a bundle is: its release and how the file carries it
     Seal(Seal),
+    /// Approves a release for a group of the policy
+    Approve(Approve),
+    /// Rejects a release: a veto until it is withdrawn
+    Reject(Approve),
     /// Checks every byte of a bundle and who vouches for it
     Verify(Verify),
     /// Lists the artifacts of a bundle (unverified)
@@ -188,9 +192,9 @@ pub struct PolicyNew {
     /// A group that must approve, and how many of it: NAME=K:OWNER=KEY.pub,...
     #[arg(long, value_name = "NAME=K:OWNER=KEY.pub,...")]
     pub group: Vec<String>,
-    /// The version of the policy
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub policy_version: u64,
+    /// The policy that this one follows; its admins sign too
+    #[arg(long, value_name = "POLICY")]
+    pub after: Option<PathBuf>,
     /// Sign at once with this admin's key
     #[arg(long = "with", value_name = "KEY")]
     pub with: Option<PathBuf>,
@@ -256,6 +260,27 @@ pub struct Seal {
     /// The key
     #[command(flatten)]
     pub key: KeyArg,
+    /// Where to put the statement (default: beside the bundle)
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Approve {
+    /// The bundle, or its index
+    pub bundle: PathBuf,
+    /// The key
+    #[command(flatten)]
+    pub key: KeyArg,
+    /// The group that the key's owner speaks for
+    #[arg(long, value_name = "G")]
+    pub group: String,
+    /// A comment, part of what is signed
+    #[arg(long, value_name = "T")]
+    pub comment: Option<String>,
+    /// Files that were looked at, named by digest in what is signed
+    #[arg(long, value_name = "F")]
+    pub evidence: Vec<PathBuf>,
     /// Where to put the statement (default: beside the bundle)
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,

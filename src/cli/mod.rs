@@ -8,9 +8,13 @@ use std::io::Write as _;
 mod args;
 mod bundle;
 mod fail;
+mod keys;
 mod pack;
+mod policy;
 mod print;
 mod progress;
+mod site;
+mod trusting;
 
 use args::{Cli, Command};
 use fail::{Fail, Outcome};
@@ -65,6 +69,20 @@ pub fn run() -> std::process::ExitCode {
 fn dispatch(command: Command, common: &Common) -> Outcome {
     match command {
         Command::Pack(a) => pack::run(a, common),
+        Command::Key(a) => keys::run(a, common),
+        Command::Policy(a) => policy::run(a, common),
+        Command::Seal(a) => trusting::seal(a, common),
+        Command::Approve(a) => trusting::approve(a, false, common),
+        Command::Reject(a) => trusting::approve(a, true, common),
+        Command::Verify(a) => trusting::run_verify(a, common),
+        Command::Site(a) => site::site(a, common),
+        Command::Unpack(a) => site::unpack(a, common),
+        Command::Status(a) => site::status(a, common),
+        Command::History(a) => site::history(a, common),
+        Command::Check(a) => site::check(a, common),
+        Command::Gc(a) => site::gc(a, common),
+        Command::Rollback(a) => site::rollback(a, common),
+        Command::Export(a) => site::export(a, common),
         Command::Ls(a) => bundle::ls(a, common),
         Command::Show(a) => bundle::show(a, common),
         Command::ExtractIndex(a) => bundle::extract_index(a, common),

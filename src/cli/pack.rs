@@ -2,17 +2,24 @@
 
 use super::args::Pack;
 use super::fail::{Fail, Outcome};
-use super::{Common, print};
-use pouch::bundle::ReleaseSpec;
+use super::{Common, keys, policy, print};
+use pouch::bundle::{Ids, ReleaseSpec};
+use pouch::format::area::Signed;
 use pouch::fs::output::Output;
 use pouch::monitor::Monitor as _;
 use pouch::op::pack::{self, PackReport};
+use pouch::op::seal;
 use pouch::source::list::List;
 use pouch::source::{Source, kubespray};
 
 /// Runs it.
 pub fn run(args: Pack, common: &Common) -> Outcome {
     let threads = pack::threads(args.threads.map(usize::from));
+    let key = match &args.seal_with {
+        Some(key) => Some(keys::private(key, args.passphrase_file.as_deref())?),
+        None => None,
+    };
+    let chain = chain(&args)?;
     let (sources, mut notes) = sources(&args)?;
     let survey = pack::survey(&sources, threads, &common.bar)?;
     notes.extend(survey.notes.iter().cloned());
@@ -29,7 +36,14 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         Some(path) => {
             let io = |e| Fail::io(format!("cannot write {}", path.display()), e);
             let mut out = Output::create(path).map_err(io)?;
-            let written = survey.write(&prepared, threads, &mut out, &common.bar, |_| Ok(vec![]))?;
+            let sign = |ids: &Ids| {
+                let mut inside = chain;
+                if let Some(key) = &key {
+                    inside.push(seal::seal(&prepared.root, ids, key, keys::now())?);
+                }
+                Ok(inside)
+            };
+            let written = survey.write(&prepared, threads, &mut out, &common.bar, sign)?;
             out.publish(0o644).map_err(io)?;
             Some(written)
         }
@@ -43,6 +57,15 @@ fn sources(args: &Pack) -> Result<(Vec<Box<dyn Source>>, Vec<String>), Fail> {
         (None, Some(list)) => Ok((List::read(list)?.sources, vec![])),
         (None, None) => Err(Fail::usage("give a packing list or --kubespray-offline DIR")),
     }
+}
+
+/// The policies that travel inside, each with its signatures.
+fn chain(args: &Pack) -> Result<Vec<Signed>, Fail> {
+    let mut out = Vec::new();
+    for path in &args.policy {
+        out.extend(policy::read(path)?.signed().iter().cloned());
+    }
+    Ok(out)
 }
 
 fn text(r: &PackReport) -> String {

@@ -5,3 +5,7 @@
 pub mod export;
 pub mod pack;
 pub mod payload;
+pub mod policies;
+pub mod seal;
+pub mod unpack;
+pub mod visible;

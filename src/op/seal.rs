@@ -3,7 +3,7 @@
 //! The text is made of the roots; the seal of a bundle is compared with its release root before anything is unpacked.
 
 use crate::bundle::{BundleError, Ids};
-use crate::class::Classified as _;
+use crate::class::Class;
 use crate::digest::Digest;
 use crate::format::FormatError;
 use crate::format::area::Signed;
@@ -20,11 +20,8 @@ pub fn identity(root: &ReleaseRoot, release: Digest) -> Identity {
 
 /// What a seal says a release holds.
 pub fn claims(root: &ReleaseRoot) -> Claims {
-    let content = |t: &crate::format::root::Total| Content {
-        kind: t.kind.name().into(),
-        artifacts: t.artifacts,
-        bytes: t.bytes,
-    };
+    let content =
+        |t: &crate::format::root::Total| Content { kind: t.kind.name().into(), artifacts: t.artifacts, bytes: t.bytes };
     Claims {
         version: root.version.clone(),
         content: root.totals.iter().map(content).collect(),
@@ -41,10 +38,9 @@ pub fn seal(root: &ReleaseRoot, ids: &Ids, key: &PrivateKey, issued: i64) -> Res
         claims: claims(root),
         terms: Terms { issued, ..Terms::default() },
     };
-    Statement::Seal(seal).sign(key).map_err(|e: TextError| {
-        let class = e.class();
-        BundleError::Seal { source: Box::new(e), class }
-    })
+    Statement::Seal(seal)
+        .sign(key)
+        .map_err(|e: TextError| BundleError::Seal { source: Box::new(e), class: Class::Usage })
 }
 
 /// Whether a verified seal says the same of the release as its root does.

@@ -7,6 +7,7 @@ use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed,
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
+use crate::fs::disk::DiskError;
 use crate::kind::{self, KindError};
 use crate::model::{Catalog, Context, Described, Plan};
 use crate::monitor::Monitor;
@@ -302,7 +303,8 @@ fn check_facts(artifacts: &[Described], blobs: &Batch<'_>, threads: usize) -> Re
 
 fn check_one(described: &Described, blobs: &Batch<'_>) -> Result<(), UnpackError> {
     let a = &described.artifact;
-    let derived = kind::derive(a, blobs).map_err(|source| UnpackError::Kind { kind: a.kind, name: a.name.clone(), source })?;
+    let derived =
+        kind::derive(a, blobs).map_err(|source| UnpackError::Kind { kind: a.kind, name: a.name.clone(), source })?;
     let differs = [
         ("its name", derived.name.as_ref().is_some_and(|n| *n != a.name)),
         ("its version", derived.version != a.version),
@@ -338,8 +340,8 @@ impl BlobSink for SiteSink<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
         match &mut self.open {
             Some(open) => {
-                let digest = open.blob().digest;
-                open.write_all(bytes).map_err(|source| SiteError::Write { digest, source })
+                let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
+                open.write_all(bytes).map_err(|source| DiskError { verb: "write", path, source }.into())
             }
             None => Ok(()),
         }

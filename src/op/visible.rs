@@ -44,7 +44,9 @@ impl Classified for ViewError {
     fn hint(&self) -> Option<String> {
         match self {
             ViewError::Site(e) => e.hint(),
-            _ => Some("restore ledger/archive of the site from a backup, or set up a new site over the same bundles".into()),
+            _ => Some(
+                "restore ledger/archive of the site from a backup, or set up a new site over the same bundles".into(),
+            ),
         }
     }
 }

@@ -77,14 +77,8 @@ impl fmt::Display for StatementKind {
     }
 }
 
-/// A text and its signature, as they lie side by side in a folder or in a bundle's statement area. Proof of nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Signed {
-    /// The text; at most 16 KiB.
-    pub text: Vec<u8>,
-    /// The SSHSIG armor over it; at most 16 KiB.
-    pub signature: Vec<u8>,
-}
+/// A text and its signature; proof of nothing. Both are at most 16 KiB.
+pub use crate::format::area::Signed;
 
 impl Signed {
     /// Signs `text`, whose first line says its kind.

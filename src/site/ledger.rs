@@ -1,0 +1,313 @@
+//! The *ledger* is the site's append-only log of what was done to it, each line chained to the one before by its digest.
+//!
+//! It decides nothing; the state that decisions rest on is derived from it and kept nowhere else ([`SiteState`]).
+//! Specified in `spec/site.md`, section "Ledger".
+
+use crate::digest::Digest;
+use crate::fs::disk::{Disk, DiskError, read_all};
+use crate::site::error::SiteError;
+use crate::site::generation::GenerationNumber;
+use crate::site::layout;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of one line; what does not fit is not written.
+pub const LINE_BYTES: usize = 1 << 20;
+/// Bytes of the whole log that are read: a century of hourly events is less.
+const LOG_BYTES: u64 = 1 << 30;
+
+/// Reads a digest from its hexadecimal form; digests are written by their own `Serialize`.
+pub(crate) fn digest<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Digest, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+    Digest::from_hex(&text).map_err(serde::de::Error::custom)
+}
+
+/// A release in its stream's order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// The stream.
+    pub stream: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its sequence within the epoch.
+    pub sequence: u64,
+    /// The release id.
+    #[serde(deserialize_with = "digest")]
+    pub release: Digest,
+}
+
+/// What happened. Only what is listed here is ever written; `event` in the log is the name in kebab case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The site was made.
+    Init {
+        /// The version of its layout.
+        layout: u64,
+        /// Its name.
+        name: String,
+    },
+    /// A policy holds from here on.
+    Policy {
+        /// Its digest, as people confirm it; names its file.
+        #[serde(deserialize_with = "digest")]
+        policy: Digest,
+        /// SHA-256 of the stored file.
+        #[serde(deserialize_with = "digest")]
+        sha256: Digest,
+    },
+    /// A bundle was refused.
+    Refuse {
+        /// Its release, as far as it was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseRef>,
+        /// The class of the refusal ([`crate::class::Class::name`]).
+        class: String,
+        /// The message.
+        why: String,
+    },
+    /// A complete generation is about to become current; nothing has changed yet.
+    Switch {
+        /// The generation that was current.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<GenerationNumber>,
+        /// The generation that is to be.
+        to: GenerationNumber,
+        /// True where it is an earlier one made current again.
+        rollback: bool,
+        /// The releases that come onto the site by it.
+        accepted: Vec<ReleaseRef>,
+    },
+    /// The switch before this line took place.
+    Switched {
+        /// To this generation.
+        to: GenerationNumber,
+    },
+    /// The switch before this line never took place.
+    NotSwitched {
+        /// To this generation.
+        to: GenerationNumber,
+    },
+    /// Generations were removed.
+    Prune {
+        /// Which.
+        generations: Vec<GenerationNumber>,
+    },
+    /// Blobs that no generation uses were removed.
+    Gc {
+        /// How many.
+        blobs: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, from 1.
+    pub n: u64,
+    /// When, in Unix seconds by the site's own clock.
+    pub time: i64,
+    /// SHA-256 of the line before, its newline included; 64 zeros in the first.
+    #[serde(deserialize_with = "digest")]
+    pub prev: Digest,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The log as it was read.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Its lines, the oldest first.
+    pub records: Vec<Record>,
+    /// Bytes of these lines in the file.
+    end: u64,
+    /// SHA-256 of the last of these lines.
+    last: Digest,
+    /// Bytes after them, left by an append that did not finish.
+    pub torn_bytes: u64,
+}
+
+const NO_LINE: Digest = Digest([0; 32]);
+
+impl Ledger {
+    /// Reads and verifies the log; an absent one is empty. A last line that is incomplete or does not verify is an
+    /// append that never finished: nothing relied on it, because what a line announces is done after it is durable.
+    pub fn read(disk: &dyn Disk) -> Result<Ledger, SiteError> {
+        let bytes = match disk.stat(&layout::log())? {
+            None => Vec::new(),
+            Some(_) => read_all(disk, &layout::log(), LOG_BYTES)?,
+        };
+        Ledger::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Ledger, SiteError> {
+        let mut out = Ledger { records: Vec::new(), end: 0, last: NO_LINE, torn_bytes: 0 };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let len = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at(len);
+            match out.verify(line) {
+                Ok(record) => out.push(record, line),
+                Err(_) if after.is_empty() => {
+                    out.torn_bytes = line.len() as u64;
+                    return Ok(out);
+                }
+                Err(why) => {
+                    let n = out.records.len() + 1;
+                    return Err(SiteError::damaged(layout::log(), format!("line {n} {why}")));
+                }
+            }
+            rest = after;
+        }
+        Ok(out)
+    }
+
+    /// A line is good if it is the next one and there is no other way to write it.
+    fn verify(&self, line: &[u8]) -> Result<Record, String> {
+        let record: Record = serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
+        if record.prev != self.last || record.n != self.next() {
+            return Err("does not follow the line before it; a line was changed or removed".into());
+        }
+        if line_of(&record)? != line {
+            return Err("is not written as this version writes it".into());
+        }
+        Ok(record)
+    }
+
+    fn next(&self) -> u64 {
+        self.records.len() as u64 + 1
+    }
+
+    fn push(&mut self, record: Record, line: &[u8]) {
+        self.records.push(record);
+        self.end += line.len() as u64;
+        self.last = Digest::of(line);
+    }
+
+    /// Appends one event, durably. What an unfinished append left is cut off first.
+    pub(crate) fn append(&mut self, disk: &dyn Disk, time: i64, event: Event) -> Result<(), SiteError> {
+        let record = Record { n: self.next(), time, prev: self.last, event };
+        let line = line_of(&record).map_err(|why| SiteError::damaged(layout::log(), why))?;
+        if line.len() > LINE_BYTES {
+            let (have, limit) = (line.len() as u64, LINE_BYTES as u64);
+            return Err(SiteError::TooLarge { what: "a line of the ledger", have, limit });
+        }
+        let file = disk.reopen(&layout::log())?;
+        let write = || -> std::io::Result<()> {
+            if file.len()? != self.end {
+                file.set_len(self.end)?;
+            }
+            file.write_at(&line, self.end)?;
+            file.sync()
+        };
+        write().map_err(|source| DiskError {
+            verb: "append to",
+            path: disk.root().join(layout::log().path()),
+            source,
+        })?;
+        self.torn_bytes = 0;
+        self.push(record, &line);
+        Ok(())
+    }
+
+    /// The generation that a switch was announced to which is neither confirmed nor denied.
+    pub(crate) fn open_switch(&self) -> Option<GenerationNumber> {
+        self.records.iter().rev().find_map(|r| match r.event {
+            Event::Switch { to, .. } => Some(Some(to)),
+            Event::Switched { .. } | Event::NotSwitched { .. } => Some(None),
+            _ => None,
+        })?
+    }
+
+    /// What the log says of the site, given the generation that `current` names.
+    pub fn state(&self, current: Option<GenerationNumber>) -> Result<SiteState, SiteError> {
+        let mut state = SiteState::default();
+        for record in &self.records {
+            state.apply(&record.event);
+        }
+        if let Some(pending) = state.pending.take_if(|p| Some(p.to) == current) {
+            state.accept(&pending);
+        }
+        match current {
+            Some(n) if !state.shown.contains(&n) => {
+                let why = format!("it does not know generation {n}, which is current: lines are missing");
+                Err(SiteError::damaged(layout::log(), why))
+            }
+            _ => Ok(state),
+        }
+    }
+}
+
+fn line_of(record: &Record) -> Result<Vec<u8>, String> {
+    let mut line = serde_json::to_vec(record).map_err(|e| e.to_string())?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A switch that was announced and neither confirmed nor denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pending {
+    to: GenerationNumber,
+    accepted: Vec<ReleaseRef>,
+}
+
+/// What decisions about the next release rest on; derived from the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteState {
+    /// The policy that holds.
+    pub policy: Option<Digest>,
+    /// SHA-256 of its file.
+    pub(crate) policy_sha256: Option<Digest>,
+    /// The highest release of every stream, by epoch and sequence. It never falls.
+    pub heads: BTreeMap<String, ReleaseRef>,
+    /// Every release that ever came onto the site, in that order, each once.
+    pub accepted: Vec<ReleaseRef>,
+    /// The highest number that a generation ever had.
+    pub last_generation: Option<GenerationNumber>,
+    /// Every generation that was ever current.
+    shown: BTreeSet<GenerationNumber>,
+    pending: Option<Pending>,
+}
+
+impl SiteState {
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Policy { policy, sha256 } => {
+                (self.policy, self.policy_sha256) = (Some(*policy), Some(*sha256));
+            }
+            Event::Switch { to, accepted, .. } => self.pending = Some(Pending { to: *to, accepted: accepted.clone() }),
+            Event::Switched { to } => {
+                if let Some(p) = self.pending.take_if(|p| p.to == *to) {
+                    self.accept(&p);
+                }
+            }
+            Event::NotSwitched { .. } => self.pending = None,
+            Event::Init { .. } | Event::Refuse { .. } | Event::Prune { .. } | Event::Gc { .. } => {}
+        }
+    }
+
+    fn accept(&mut self, switch: &Pending) {
+        self.shown.insert(switch.to);
+        self.last_generation = self.last_generation.max(Some(switch.to));
+        for release in &switch.accepted {
+            if !self.accepted.contains(release) {
+                self.accepted.push(release.clone());
+            }
+            let order = |r: &ReleaseRef| (r.epoch, r.sequence);
+            match self.heads.get(&release.stream) {
+                Some(head) if order(head) >= order(release) => {}
+                _ => {
+                    self.heads.insert(release.stream.clone(), release.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether that release is on the site or was.
+    pub fn has_accepted(&self, release: &Digest) -> bool {
+        self.accepted.iter().any(|r| r.release == *release)
+    }
+}

@@ -1,0 +1,274 @@
+//! A *batch* is a set of blobs on their way into the site: hashed while they are written into staging, made durable
+//! together, then renamed into `blobs`.
+//!
+//! A blob whose bytes are not those announced never gets a name that anybody reads. Specified in `spec/site.md`, section
+//! "Staging".
+
+use crate::digest::{Blob, Digest, Hasher};
+use crate::fs::disk::{Disk, DiskError, DiskFile, Node, Place, read_exact_at, remove_all};
+use crate::kind::{BlobReader, KindError, ReadSeek};
+use crate::site::blobs;
+use crate::site::error::SiteError;
+use crate::site::layout::{self, Form};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is in staging.
+#[derive(Default)]
+struct Staged {
+    /// Hashed in this run.
+    done: BTreeMap<Digest, (Form, u64)>,
+    /// Left complete by an interrupted run; hashed again before anything relies on them.
+    left: BTreeMap<Digest, Form>,
+    /// Being written.
+    open: BTreeMap<Digest, Arc<dyn DiskFile>>,
+}
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    time: i64,
+    staged: Mutex<Staged>,
+}
+
+impl Shared {
+    fn staged(&self) -> MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A batch. Dropping it leaves what is complete in staging, where the next run finds it.
+pub struct Batch<'a> {
+    shared: Arc<Shared>,
+    /// The lock is held for as long as the batch lives.
+    _writer: std::marker::PhantomData<&'a super::Writer>,
+}
+
+/// What a commit brought in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Committed {
+    /// How many blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(disk: Arc<dyn Disk>, time: i64) -> Result<Batch<'a>, SiteError> {
+        let names = disk.list(&layout::staging())?;
+        let left = names.iter().filter_map(|(name, _)| Form::parse(name.to_str()?.strip_suffix(".done")?)).collect();
+        let staged = Mutex::new(Staged { left, ..Staged::default() });
+        Ok(Batch { shared: Arc::new(Shared { disk, time, staged }), _writer: std::marker::PhantomData })
+    }
+
+    /// Whether the blob need not be brought: the site has it, or it lies complete in staging. What an interrupted run
+    /// left there is hashed now, from the medium.
+    pub fn has(&self, blob: &Blob) -> Result<bool, SiteError> {
+        let disk = &*self.shared.disk;
+        if blobs::form_of(disk, blob)?.is_some() {
+            return Ok(true);
+        }
+        let form = {
+            let mut staged = self.shared.staged();
+            if let Some((_, len)) = staged.done.get(&blob.digest) {
+                return Ok(*len == blob.len);
+            }
+            match staged.left.remove(&blob.digest) {
+                Some(form) => form,
+                None => return Ok(false),
+            }
+        };
+        let place = layout::done(&blob.digest, form);
+        match blobs::hash(disk, &place) {
+            Ok(have) if have == *blob => {
+                self.shared.staged().done.insert(blob.digest, (form, blob.len));
+                Ok(true)
+            }
+            _ => {
+                remove_all(disk, &place)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Starts a blob that the site does not have, in the form that is wanted of it. Room for it is claimed.
+    pub fn begin_blob(&self, blob: Blob, executable: bool) -> Result<BlobWriter, SiteError> {
+        let form = Form::of(executable);
+        let place = layout::part(&blob.digest, form);
+        let disk = &*self.shared.disk;
+        let file: Arc<dyn DiskFile> = disk.create(&place, form.mode())?.into();
+        file.reserve(blob.len).map_err(|source| DiskError {
+            verb: "claim room for",
+            path: disk.root().join(place.path()),
+            source,
+        })?;
+        self.shared.staged().open.insert(blob.digest, file.clone());
+        Ok(BlobWriter {
+            shared: self.shared.clone(),
+            blob,
+            form,
+            file,
+            hasher: Hasher::new(),
+            written: 0,
+            ended: false,
+        })
+    }
+
+    /// Fills `buf` from `offset` of a blob of the site or of this batch, also of one that is still being written as far
+    /// as it has come.
+    pub fn read_at(&self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), SiteError> {
+        let disk = &*self.shared.disk;
+        let (open, done) = {
+            let staged = self.shared.staged();
+            (staged.open.get(&blob.digest).cloned(), staged.done.get(&blob.digest).copied())
+        };
+        match (open, done) {
+            (Some(file), _) => read_exact_at(&*file, buf, offset).map_err(|source| {
+                let path = disk.root().join(layout::part(&blob.digest, Form::Plain).path());
+                DiskError { verb: "read back", path, source }.into()
+            }),
+            (None, Some((form, _))) => blobs::read_file_at(disk, &layout::done(&blob.digest, form), offset, buf),
+            (None, None) => blobs::read_at(disk, blob, offset, buf),
+        }
+    }
+
+    /// Brings the batch into the site. After an error of the barrier nothing of it is kept, in staging neither: memory
+    /// may hold bytes that the disk has lost, so they must come from their source again.
+    pub fn commit(self) -> Result<Committed, SiteError> {
+        let disk = &*self.shared.disk;
+        let done = std::mem::take(&mut self.shared.staged().done);
+        let mut places: Vec<Place> = done.iter().map(|(digest, (form, _))| layout::done(digest, *form)).collect();
+        places.push(layout::staging());
+        if let Err(e) = disk.sync(&places) {
+            for place in &places[..done.len()] {
+                let _ = disk.remove(place); // the barrier's error is the one to tell
+            }
+            return Err(SiteError::Barrier(e));
+        }
+        let mut folders = BTreeSet::from([layout::blobs()]);
+        for (digest, (form, _)) in &done {
+            let folder = layout::blob_folder(digest);
+            if folders.insert(folder.clone()) && disk.stat(&folder)?.is_none() {
+                disk.make_folder(&folder, layout::FOLDER_MODE)?;
+            }
+            disk.rename(&layout::done(digest, *form), &layout::blob(digest, *form))?;
+        }
+        // Blobs that an interrupted run renamed count as present; their names become durable here as well.
+        let names = disk.list(&layout::blobs())?;
+        let ours = names.into_iter().filter(|(_, node)| *node == Node::Folder);
+        let mut folders: Vec<Place> = ours.map(|(name, _)| layout::blobs().child(name)).collect();
+        folders.push(layout::blobs());
+        disk.sync(&folders).map_err(SiteError::Barrier)?;
+        Ok(Committed { blobs: done.len() as u64, bytes: done.values().map(|(_, len)| *len).sum() })
+    }
+
+    /// Throws away all that lies in staging.
+    pub fn discard(self) -> Result<(), SiteError> {
+        let (done, left) = {
+            let mut staged = self.shared.staged();
+            (std::mem::take(&mut staged.done), std::mem::take(&mut staged.left))
+        };
+        let all = done.into_iter().map(|(digest, (form, _))| (digest, form)).chain(left);
+        for (digest, form) in all {
+            remove_all(&*self.shared.disk, &layout::done(&digest, form))?;
+        }
+        Ok(())
+    }
+}
+
+impl BlobReader for Batch<'_> {
+    fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
+        let disk = &*self.shared.disk;
+        let done = self.shared.staged().done.get(&blob.digest).copied();
+        match done {
+            Some((form, len)) if len == blob.len => blobs::open_at(disk, &layout::done(&blob.digest, form)),
+            _ => match blobs::place_of(disk, blob) {
+                Ok(place) => blobs::open_at(disk, &place),
+                Err(SiteError::MissingBlob { digest, .. }) => Err(KindError::MissingBlob(digest)),
+                Err(e) => Err(KindError::Io(io::Error::other(e))),
+            },
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Blob> {
+        let done = self.shared.staged().done.get(digest).map(|(_, len)| *len);
+        let on_site = || blobs::forms(&*self.shared.disk, digest).ok()?.first().map(|(_, len)| *len);
+        done.or_else(on_site).map(|len| Blob { digest: *digest, len })
+    }
+}
+
+/// A blob that is being written. Dropped before [`BlobWriter::finish`], it leaves nothing.
+pub struct BlobWriter {
+    shared: Arc<Shared>,
+    blob: Blob,
+    form: Form,
+    file: Arc<dyn DiskFile>,
+    hasher: Hasher,
+    written: u64,
+    ended: bool,
+}
+
+impl BlobWriter {
+    /// The blob that was announced.
+    pub fn blob(&self) -> Blob {
+        self.blob
+    }
+
+    /// Bytes written so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// Fills `buf` from `offset` of what was written so far.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        read_exact_at(&*self.file, buf, offset)
+    }
+
+    /// Ends the blob: its digest and length must be those announced.
+    pub fn finish(mut self) -> Result<(), SiteError> {
+        self.ended = true;
+        let disk = self.shared.disk.clone();
+        let place = layout::part(&self.blob.digest, self.form);
+        let have = std::mem::take(&mut self.hasher).finish();
+        self.shared.staged().open.remove(&self.blob.digest);
+        if have != self.blob {
+            remove_all(&*disk, &place)?;
+            return Err(SiteError::WrongBlob { want: self.blob, have });
+        }
+        self.file.set_time(self.shared.time).map_err(|source| DiskError {
+            verb: "set the time of",
+            path: disk.root().join(place.path()),
+            source,
+        })?;
+        disk.rename(&place, &layout::done(&self.blob.digest, self.form))?;
+        self.shared.staged().done.insert(self.blob.digest, (self.form, self.blob.len));
+        Ok(())
+    }
+}
+
+impl io::Write for BlobWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let after = self.written + buf.len() as u64;
+        if after > self.blob.len {
+            let why = format!("blob {} is longer than the {} bytes announced", self.blob.digest, self.blob.len);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        self.file.write_at(buf, self.written)?;
+        self.hasher.update(buf);
+        self.written = after;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.shared.staged().open.remove(&self.blob.digest);
+            let _ = self.shared.disk.remove(&layout::part(&self.blob.digest, self.form)); // the next run removes it too
+        }
+    }
+}
