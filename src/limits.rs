@@ -32,6 +32,8 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
+/// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
+pub const RPM_VALUES: usize = 1_000_000;
 /// A deb's control member, unpacked.
 pub const DEB_CONTROL: u64 = 16 << 20;
 /// A wheel's METADATA or an sdist's PKG-INFO.
