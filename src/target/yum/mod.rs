@@ -121,3 +121,6 @@ fn render(root: &RelPath, of: &Repository<'_>, context: &Context<'_>, plan: &mut
     plan.add(root.join("repodata/repomd.xml")?, Content::Bytes(repomd(&data, context.time)))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
