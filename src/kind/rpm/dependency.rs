@@ -100,6 +100,9 @@ pub fn read(header: &Header, primary: &BTreeSet<Vec<u8>>) -> Result<Dependencies
     Ok(out)
 }
 
+/// What tells two requirements of one name apart: comparison, version, whether it is needed before.
+type Seen<'a> = (Option<&'static str>, &'a [u8], bool);
+
 /// The requirements, and those of them that are recommendations.
 fn requires(
     all: &[Raw<'_>],
@@ -107,7 +110,7 @@ fn requires(
     primary: &BTreeSet<Vec<u8>>,
 ) -> Result<(Vec<Dependency>, Vec<Dependency>), KindError> {
     let provided: BTreeSet<_> = provides.iter().filter(|p| evr::split(p.version).is_some()).map(Raw::whole).collect();
-    let mut last: BTreeMap<&[u8], (Option<&str>, &[u8], bool)> = BTreeMap::new();
+    let mut last: BTreeMap<&[u8], Seen<'_>> = BTreeMap::new();
     let (mut requires, mut recommends, mut libc) = (vec![], vec![], None::<(&[u8], Dependency)>);
     for raw in all {
         let own = primary.contains(raw.name) && is_primary(raw.name);
