@@ -34,6 +34,8 @@ pub const RPM_HEADER: u32 = 64 << 20;
 pub const RPM_TAGS: u32 = 65_535;
 /// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
 pub const RPM_VALUES: usize = 1_000_000;
+/// Bytes of all paths of an rpm, folders counted with every file (100,000 files take about 10 MiB).
+pub const RPM_PATHS: usize = 64 << 20;
 /// A deb's control member, unpacked.
 pub const DEB_CONTROL: u64 = 16 << 20;
 /// A wheel's METADATA or an sdist's PKG-INFO.

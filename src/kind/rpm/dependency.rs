@@ -5,7 +5,7 @@
 
 use super::facts::{exact, malformed};
 use super::header::Header;
-use super::{Dependency, comparison_name, evr, is_primary};
+use super::{Dependency, comparison_name, evr};
 use crate::kind::KindError;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,7 @@ fn requires(
     let mut last: BTreeMap<&[u8], Seen<'_>> = BTreeMap::new();
     let (mut requires, mut recommends, mut libc) = (vec![], vec![], None::<(&[u8], Dependency)>);
     for raw in all {
-        let own = primary.contains(raw.name) && is_primary(raw.name);
+        let own = primary.contains(raw.name);
         if raw.name.starts_with(b"rpmlib(") || own || provided.contains(&raw.whole()) {
             continue;
         }

@@ -6,6 +6,7 @@ use super::header::{Header, Package};
 use super::{Changelog, RpmFacts, dependency, is_primary};
 use crate::cbor::Bytes;
 use crate::kind::KindError;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Changelog entries that are kept.
@@ -169,10 +170,15 @@ fn files(header: &Header) -> Result<Files, KindError> {
         return Err(malformed("its lists of files differ in length"));
     }
     let mut out = Files::default();
-    let mut known = BTreeMap::new();
+    let (mut known, mut total) = (BTreeMap::new(), 0usize);
     for (((name, number), flags), mode) in names.iter().zip(numbers).zip(flags).zip(modes) {
         let folder = usize::try_from(number).ok().and_then(|n| folders.get(n));
         let folder = folder.ok_or_else(|| malformed(format!("it has no folder {number}")))?;
+        total = total.saturating_add(folder.len()).saturating_add(name.len());
+        if total > limits::RPM_PATHS {
+            let [limit, have] = [limits::RPM_PATHS, total].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
+            return Err(KindError::TooLarge { what: "all paths of an rpm together", limit, have });
+        }
         let (path, name, folder) = path(folder, name)?;
         if mode & TYPE == REGULAR && mode & SETUID != 0 {
             out.setuid.push((format!("{folder}{name}"), mode & 0o7777));

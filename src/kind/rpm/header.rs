@@ -13,6 +13,7 @@
 
 use crate::kind::KindError;
 use crate::limits;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -44,7 +45,13 @@ struct Entry {
 pub struct Header {
     entries: BTreeMap<u32, Entry>,
     store: Vec<u8>,
+    /// Bytes of text that may still be read. Values of one header do not overlap, so all of them together are no longer
+    /// than the store; a header whose tags all name the same long text would else be many times its size in memory.
+    left: Cell<usize>,
 }
+
+/// Text that may be read twice: name, version and release are.
+const READ_TWICE: usize = 64 << 10;
 
 /// Both headers of an rpm file and where the main one lies.
 #[derive(Debug)]
@@ -157,7 +164,8 @@ impl Header {
                 return Err(wrong("is there twice"));
             }
         }
-        Ok(Header { entries, store })
+        let left = Cell::new(store.len().saturating_add(READ_TWICE));
+        Ok(Header { entries, store, left })
     }
 
     /// Whether the tag is there.
@@ -194,6 +202,8 @@ impl Header {
             let Some((text, tail)) = end.and_then(|end| rest.split_at_checked(end)) else {
                 return Err(bad(format!("tag {tag} is not terminated")));
             };
+            let left = self.left.get().checked_sub(text.len()).ok_or_else(|| bad("its texts overlap"))?;
+            self.left.set(left);
             out.push(text);
             rest = tail.get(1..).unwrap_or(&[]);
         }

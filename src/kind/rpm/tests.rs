@@ -250,3 +250,65 @@ fn an_unterminated_text_is_refused() {
     bad[end - 1] = b'x';
     assert!(derived(&bad).is_err());
 }
+
+#[test]
+fn weak_dependencies_of_all_times() {
+    use Value::*;
+    const STRONG: u32 = 1 << 27;
+    let bytes = file(
+        &[],
+        &[
+            (1000, Text(b"n")),
+            (1001, Text(b"1")),
+            (1002, Text(b"1")),
+            (1049, Texts(&[b"needed", b"may be missing"])),
+            (1048, Words(&[0, 1 << 19])),
+            (1050, Texts(&[b"", b""])),
+            (5046, Texts(&[b"new"])),
+            (5048, Words(&[0])),
+            (5047, Texts(&[b""])),
+            (1156, Texts(&[b"strong", b"weak"])),
+            (1158, Words(&[STRONG, 0])),
+            (1157, Texts(&[b"", b""])),
+            (1159, Texts(&[b"strong", b"weak"])),
+            (1161, Words(&[STRONG, 0])),
+            (1160, Texts(&[b"", b""])),
+        ],
+    );
+    let facts: RpmFacts = cbor::decode(&derived(&bytes).expect("an rpm").facts.0).expect("facts");
+    let names = |list: &[Dependency]| list.iter().map(|d| d.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&facts.requires), ["needed"]);
+    assert_eq!(names(&facts.recommends), ["may be missing", "new", "strong"]);
+    assert_eq!(names(&facts.suggests), ["weak"]);
+    assert_eq!(names(&facts.supplements), ["strong"]);
+    assert_eq!(names(&facts.enhances), ["weak"]);
+}
+
+#[test]
+fn a_small_header_cannot_become_large() {
+    use Value::*;
+    let long = vec![b'x'; 1 << 20];
+    let name = [(1000, Text(b"n")), (1001, Text(b"1")), (1002, Text(b"1"))];
+    // Twelve tags that all name the one long text.
+    let mut overlapping = file(&[], &[(1004, Text(&long))]);
+    let same = [1000u32, 1001, 1002, 1005, 1007, 1011, 1014, 1015, 1016, 1020, 1022];
+    let at = 96 + 16;
+    overlapping[at + 8..at + 12].copy_from_slice(&12u32.to_be_bytes());
+    let entry = at + 16;
+    let copies: Vec<u8> = same.iter().flat_map(|tag| [*tag, 6, 0, 1]).flat_map(u32::to_be_bytes).collect();
+    overlapping.splice(entry..entry, copies);
+    assert!(derived(&overlapping).is_err_and(|e| e.to_string().contains("overlap")));
+    // A hundred files in one folder with a long name.
+    let (numbers, modes) = ([0u32; 100], [0u16; 100]);
+    let names = [&b"f"[..]; 100];
+    let folder = [&long[..]];
+    let files = [
+        (1116, Words(&numbers)),
+        (1117, Texts(&names)),
+        (1118, Texts(&folder)),
+        (1037, Words(&numbers)),
+        (1030, Shorts(&modes)),
+    ];
+    let tags: Vec<_> = name.into_iter().chain(files).collect();
+    assert!(matches!(derived(&file(&[], &tags)), Err(KindError::TooLarge { .. })));
+}
