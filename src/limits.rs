@@ -44,7 +44,15 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
+<<<<<<< HEAD
 /// A deb's control member, as stored and unpacked.
+=======
+/// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
+pub const RPM_VALUES: usize = 1_000_000;
+/// Bytes of all paths of an rpm, folders counted with every file (100,000 files take about 10 MiB).
+pub const RPM_PATHS: usize = 64 << 20;
+/// A deb's control member, unpacked.
+>>>>>>> w-rpm
 pub const DEB_CONTROL: u64 = 16 << 20;
 /// A deb's control file (long Provides lists reach 100 KiB).
 pub const DEB_CONTROL_FILE: u64 = 1 << 20;
