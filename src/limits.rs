@@ -38,6 +38,14 @@ pub const DEB_CONTROL: u64 = 16 << 20;
 pub const PYTHON_METADATA: u64 = 4 << 20;
 /// Members of a wheel or module zip.
 pub const ZIP_MEMBERS: usize = 500_000;
+/// Bytes of a zip's central directory.
+pub const ZIP_DIRECTORY: u64 = 64 << 20;
+/// A wheel's RECORD, which has a line for each member.
+pub const WHEEL_RECORD: u64 = 64 << 20;
+/// A long name or pax header of a tarball.
+pub const TAR_EXTENSION: u64 = 1 << 20;
+/// A module's .mod file (Go's own limit), and its .info and .ziphash.
+pub const GO_MOD: u64 = 16 << 20;
 /// A chart's Chart.yaml.
 pub const CHART_YAML: u64 = 1 << 20;
 /// Bytes read of an unpacked chart or sdist in search of its description.

@@ -5,6 +5,7 @@
 
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest, hash_reader};
+use crate::fs::tree::TreeError;
 use crate::kind::{self, BlobReader, KindError, ReadSeek};
 use crate::model::{Artifact, Described, Kind};
 use crate::monitor::Monitor;
@@ -161,6 +162,17 @@ impl Classified for SourceError {
             SourceError::Special { .. } => "leave it out of the packing list".into(),
             SourceError::List { .. } => "correct the list; `pouch pack --help` shows its form".into(),
         })
+    }
+}
+
+/// For `map_err`: a tree that cannot be walked.
+pub fn tree_error(error: TreeError) -> SourceError {
+    match error {
+        TreeError::Io { path, source } => SourceError::Io { path, source },
+        TreeError::Link { path, why } => SourceError::Link { path, why: why.into() },
+        TreeError::Special { path } => SourceError::Special { path },
+        TreeError::Name { path } => SourceError::List { path, why: "its name is not UTF-8".into() },
+        TreeError::Deep { path } => SourceError::List { path, why: "it is nested more than 64 levels deep".into() },
     }
 }
 
