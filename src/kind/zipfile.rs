@@ -90,10 +90,12 @@ impl<'a> Zip<'a> {
             }
             8 => {
                 let mut inflate = flate2::read::DeflateDecoder::new(packed);
-                (&mut inflate)
-                    .take(limit.saturating_add(1))
-                    .read_to_end(&mut out)
-                    .map_err(|e| KindError::malformed(what, format!("it does not inflate: {e}")))?;
+                (&mut inflate).take(limit.saturating_add(1)).read_to_end(&mut out).map_err(|e| {
+                    match e.raw_os_error() {
+                        Some(_) => KindError::Io(e),
+                        None => KindError::malformed(what, format!("it does not inflate: {e}")),
+                    }
+                })?;
                 inflate.total_in()
             }
             other => return Err(KindError::Unsupported(format!("compression method {other} in {}", self.what))),

@@ -4,6 +4,7 @@
 //! It opens no archive. Specified in `spec/bundle.md`, section "Facts", "Python names and versions".
 
 use super::KindError;
+use crate::relpath::RelPath;
 use version::Version;
 
 pub mod version;
@@ -21,13 +22,15 @@ pub fn project(name: &str) -> String {
     out
 }
 
-/// Whether `name` may be a project's (PEP 508): letters, digits, `-`, `_`, `.`, with a letter or digit at both ends.
+/// Whether `name` may be a project's (PEP 508): letters, digits, `-`, `_`, `.`, with a letter or digit at both ends; and
+/// not one that cannot be a folder (`aux`), because its page is one.
 pub fn is_name(name: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     name.len() <= 200
         && ends(name.chars().next())
         && ends(name.chars().next_back())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && RelPath::new(&project(name)).is_ok()
 }
 
 /// Whether a version in a file's name, where `-` and `+` may have become `_`, is the version `stated`.
@@ -146,7 +149,7 @@ mod tests {
         for name in ["a", "A.b-c_d", "1x"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", "-a", "a-", ".", "..", "a/b", "a b", "é", "a\n"] {
+        for name in ["", "NUL", "-a", "a-", ".", "..", "a/b", "a b", "é", "a\n"] {
             assert!(!is_name(name), "{name}");
         }
     }

@@ -32,3 +32,24 @@ fn refuses_what_readers_disagree_about() {
     let long = vec![b'a'; usize::try_from(limits::TAR_EXTENSION).expect("usize") + 1];
     check([member(b'L', b"long", &long), member(b'0', b"a", b"1")].concat(), "endless name");
 }
+
+#[test]
+fn scans_no_further_than_its_limit() {
+    let scan = |left| {
+        let mut out = Vec::new();
+        Bounded { inner: [7u8; 100].as_slice(), left }.read_to_end(&mut out).map_err(|e| broken("the tar", e))
+    };
+    assert!(matches!(scan(100), Ok(100)));
+    assert!(matches!(scan(99), Err(KindError::TooLarge { .. })));
+}
+
+#[test]
+fn no_flip_or_truncation_panics() {
+    let good = [member(b'x', b"pax", b"14 path=other\n"), member(b'0', b"a", b"1"), tar(&[("b", b"2")])].concat();
+    for n in 0..good.len() {
+        let _ = names(&good[..n]);
+        let mut bad = good.clone();
+        bad[n] ^= 0xff;
+        let _ = names(&bad);
+    }
+}

@@ -10,6 +10,7 @@ use crate::cbor::{Bytes, encode, record};
 use crate::digest::Blob;
 use crate::limits;
 use crate::model::Artifact;
+use crate::relpath::RelPath;
 
 mod record_file;
 
@@ -90,6 +91,9 @@ pub fn derive(artifact: &Artifact, blobs: &dyn BlobReader) -> Result<Derived, Ki
     let wheel = top(artifact)?;
     let path = artifact.path.as_ref().ok_or_else(|| KindError::malformed("the wheel", "it has no file name"))?;
     let file = FileName::parse(path.file_name())?;
+    // The site serves METADATA under this name; better refused here than on the far side.
+    RelPath::new(&format!("{path}.metadata"))
+        .map_err(|e| KindError::malformed("the wheel's file name", e.to_string()))?;
     let mut zip = Zip::open(blobs.open(&wheel)?, "the wheel")?;
     let folder = dist_info(&zip)?;
     let metadata = needed(&mut zip, &folder, "METADATA", "the wheel's METADATA", limits::PYTHON_METADATA)?;

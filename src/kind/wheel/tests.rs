@@ -3,7 +3,6 @@ use crate::digest::Digest;
 use crate::kind::zipfile::build::{Entry, entry, write, zip};
 use crate::kind::{ReadSeek, derive as derive_kind};
 use crate::model::Kind;
-use crate::relpath::RelPath;
 use std::io::Cursor;
 
 /// One blob, for tests.
@@ -98,6 +97,13 @@ fn facts() {
     assert_eq!(d.made, [METADATA]);
     assert_eq!(d.blobs, [Blob::of(&good()), Blob::of(METADATA)]);
     assert_eq!((d.name.as_deref(), d.arch), (Some("foo-bar"), None));
+}
+
+#[test]
+fn the_metadata_file_needs_a_name_too() {
+    let with = |n: usize| format!("files/foo_bar-1.0+abc.1-py3-none-{}.whl", "x".repeat(n));
+    assert!(read(&with(100), &good()).is_ok());
+    assert!(read(&with(220), &good()).is_err());
 }
 
 #[test]

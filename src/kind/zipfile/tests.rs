@@ -57,6 +57,32 @@ fn refuses_what_readers_disagree_about() {
 }
 
 #[test]
+fn zip64_records_agree_with_the_end_record() {
+    let plain = write(&[entry("a", b"1")]);
+    let end = plain.len() - 22;
+    let at = plain.windows(4).position(|w| w == DIRECTORY).expect("directory") as u64;
+    let build = |count: u64, adrift: u64, small: u16| {
+        let mut out = plain[..end].to_vec();
+        out.extend(b"PK\x06\x06");
+        out.extend(44u64.to_le_bytes());
+        out.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        [count, count, end as u64 - at, at].iter().for_each(|n| out.extend(n.to_le_bytes()));
+        out.extend(b"PK\x06\x07\0\0\0\0");
+        out.extend((end as u64 + adrift).to_le_bytes());
+        out.extend(1u32.to_le_bytes());
+        let mut last = plain[end..].to_vec();
+        last[8..10].copy_from_slice(&small.to_le_bytes());
+        last[10..12].copy_from_slice(&small.to_le_bytes());
+        [out, last].concat()
+    };
+    for (count, adrift, small, good) in
+        [(1, 0, 1, true), (1, 0, 0xffff, true), (1, 0, 2, false), (2, 0, 0xffff, false), (1, 1, 1, false)]
+    {
+        assert_eq!(open(&build(count, adrift, small)).is_ok(), good, "{count} {adrift} {small}");
+    }
+}
+
+#[test]
 fn refuses_gaps() {
     let bytes = write(&[entry("a", b"1")]);
     let at = bytes.windows(4).position(|w| w == DIRECTORY).expect("directory");
