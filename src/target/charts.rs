@@ -186,7 +186,7 @@ mod tests {
                  \"created\": \"2023-11-14T22:13:20Z\", \"digest\": \"{digest}\", \"urls\": [\"x-2.0.0%2Bb.1.tgz\"]}}"
             )
         );
-        let order: Vec<&str> = versions.iter().copied().collect();
+        let order = versions;
         let found: Vec<&str> = lines[3..8]
             .iter()
             .map(|l| *order.iter().find(|v| l.contains(&format!("\"version\": \"{v}\""))).expect("version"))
