@@ -44,15 +44,12 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
-<<<<<<< HEAD
 /// A deb's control member, as stored and unpacked.
-=======
 /// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
 pub const RPM_VALUES: usize = 1_000_000;
 /// Bytes of all paths of an rpm, folders counted with every file (100,000 files take about 10 MiB).
 pub const RPM_PATHS: usize = 64 << 20;
 /// A deb's control member, unpacked.
->>>>>>> w-rpm
 pub const DEB_CONTROL: u64 = 16 << 20;
 /// A deb's control file (long Provides lists reach 100 KiB).
 pub const DEB_CONTROL_FILE: u64 = 1 << 20;
@@ -68,6 +65,12 @@ pub const DEB_ZSTD_WINDOW: u32 = 27;
 pub const PYTHON_METADATA: u64 = 4 << 20;
 /// Members of a wheel or module zip.
 pub const ZIP_MEMBERS: usize = 500_000;
+/// Bytes of a zip's central directory.
+pub const ZIP_DIRECTORY: u64 = 64 << 20;
+/// A wheel's RECORD, which has a line for each member.
+pub const WHEEL_RECORD: u64 = 64 << 20;
+/// A module's .mod file (Go's own limit), and its .info and .ziphash.
+pub const GO_MOD: u64 = 16 << 20;
 /// A chart's Chart.yaml.
 pub const CHART_YAML: u64 = 1 << 20;
 /// Bytes read of an unpacked chart or sdist in search of its description.

@@ -15,10 +15,13 @@ pub mod deb;
 pub mod file;
 pub mod gomod;
 pub mod oci;
+pub mod python;
 pub mod repodata;
 pub mod rpm;
 pub mod sdist;
+pub mod tarball;
 pub mod wheel;
+pub mod zipfile;
 
 /// A blob's bytes.
 pub trait ReadSeek: Read + Seek {}

@@ -5,12 +5,12 @@
 //! in `spec/site-files.md`, section "kubespray-offline".
 
 use super::chart::ChartSource;
-use super::deb::{self, DebSource};
+use super::deb::DebSource;
 use super::files::FilesSource;
 use super::list::{children, entries, read_text};
 use super::oci::{Naming, OciSource};
 use super::pypi::PypiSource;
-use super::rpm::{self, RpmSource};
+use super::rpm::RpmSource;
 use super::{Source, SourceError};
 use crate::relpath::RelPath;
 use std::collections::BTreeMap;
@@ -82,10 +82,10 @@ impl Outputs {
             found.images(outputs, &images, &mut untaken)?;
         }
         for (from, root) in found.repositories(outputs, "rpms")? {
-            found.rpms.push(RpmSource { from, root, metadata: rpm::Metadata::Auto });
+            found.rpms.push(RpmSource { from, root, metadata: super::Metadata::Auto });
         }
         for (from, root) in found.repositories(outputs, "debs")? {
-            found.debs.push(DebSource { from, root, metadata: deb::Metadata::Auto });
+            found.debs.push(DebSource { from, root, metadata: super::Metadata::Auto });
         }
         if let Some(from) = part("pypi") {
             found.pypi = Some(PypiSource { root: path("www/pypi", &from)?, from });

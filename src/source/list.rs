@@ -3,14 +3,14 @@
 //! It opens no artifact; it makes the sources that will. Specified in `spec/site-files.md`, section "Packing list".
 
 use super::chart::ChartSource;
-use super::deb::{self, DebSource};
+use super::deb::DebSource;
 use super::files::FilesSource;
 use super::gomod::GoSource;
 use super::kubespray::urls::STRIPPED_HOSTS;
 use super::oci::{Naming, OciSource};
 use super::pypi::PypiSource;
-use super::rpm::{self, RpmSource};
-use super::{Source, SourceError};
+use super::rpm::RpmSource;
+use super::{Metadata, Source, SourceError};
 use crate::limits;
 use crate::relpath::RelPath;
 use serde::Deserialize;
@@ -145,35 +145,6 @@ struct Folder {
     to: Option<Spanned<String>>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Metadata {
-    #[default]
-    Auto,
-    Keep,
-    Render,
-}
-
-impl From<Metadata> for rpm::Metadata {
-    fn from(m: Metadata) -> rpm::Metadata {
-        match m {
-            Metadata::Auto => rpm::Metadata::Auto,
-            Metadata::Keep => rpm::Metadata::Keep,
-            Metadata::Render => rpm::Metadata::Render,
-        }
-    }
-}
-
-impl From<Metadata> for deb::Metadata {
-    fn from(m: Metadata) -> deb::Metadata {
-        match m {
-            Metadata::Auto => deb::Metadata::Auto,
-            Metadata::Keep => deb::Metadata::Keep,
-            Metadata::Render => deb::Metadata::Render,
-        }
-    }
-}
-
 /// One path or glob, or several.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a path, or a list of paths")]
@@ -209,12 +180,12 @@ impl Lowering<'_> {
         }
         for repository in &document.rpms {
             for (from, root) in self.repositories(repository, "rpms")? {
-                out.push(Box::new(RpmSource { from, root, metadata: repository.metadata.into() }));
+                out.push(Box::new(RpmSource { from, root, metadata: repository.metadata }));
             }
         }
         for repository in &document.debs {
             for (from, root) in self.repositories(repository, "debs")? {
-                out.push(Box::new(DebSource { from, root, metadata: repository.metadata.into() }));
+                out.push(Box::new(DebSource { from, root, metadata: repository.metadata }));
             }
         }
         for (from, root) in self.folders(&document.pypi, "pypi")? {

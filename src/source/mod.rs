@@ -5,6 +5,7 @@
 
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest, hash_reader};
+use crate::fs::tree::TreeError;
 use crate::kind::{self, BlobReader, KindError, ReadSeek};
 use crate::model::{Artifact, Described, Kind};
 use crate::monitor::Monitor;
@@ -163,6 +164,36 @@ impl Classified for SourceError {
             SourceError::List { .. } => "correct the list; `pouch pack --help` shows its form".into(),
         })
     }
+}
+
+impl From<TreeError> for SourceError {
+    fn from(error: TreeError) -> SourceError {
+        let named = |path: PathBuf, why| {
+            let shown = path.to_string_lossy().chars().take(200).collect();
+            SourceError::Path { source: PathError { path: shown, why }, path }
+        };
+        match error {
+            TreeError::Io { path, source } => SourceError::Io { path, source },
+            TreeError::Link { path, why } => SourceError::Link { path, why: why.into() },
+            TreeError::Special { path } => SourceError::Special { path },
+            TreeError::Name { path } => named(path, "its name is not UTF-8"),
+            TreeError::Deep { path } => named(path, "it is nested more than 64 levels deep"),
+        }
+    }
+}
+
+/// What becomes of the metadata of a package repository that lies beside its packages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metadata {
+    /// Keep it where somebody upstream made it: yum repositories with a `repomd.xml`; apt repositories that are signed or
+    /// have `dists/`. Render it anew elsewhere.
+    #[default]
+    Auto,
+    /// It travels as it is and is served byte for byte, signatures and all.
+    Keep,
+    /// It is left out and rendered anew from the packages; groups, modules and advisories are taken over.
+    Render,
 }
 
 /// Reads blobs of one artifact from their origins; archives' members only where they are not compressed.

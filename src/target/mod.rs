@@ -13,6 +13,7 @@ pub mod charts;
 pub mod etc;
 pub mod files;
 pub mod go;
+pub mod link;
 pub mod pypi;
 pub mod registry;
 pub mod yum;

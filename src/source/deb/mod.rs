@@ -4,9 +4,10 @@
 //! that a repository that is kept is whole, so that no hole is found only behind the gap. See Debian's "Repository
 //! Format"; not part of the specification.
 
+pub use super::Metadata;
 use super::{Found, OneFile, Sink, Source, SourceError, announce};
 use crate::digest::Blob;
-use crate::fs::tree::{self, TreeError, TreeFile};
+use crate::fs::tree::{self, TreeFile};
 use crate::kind::KindError;
 use crate::model::Kind;
 use crate::monitor::Monitor;
@@ -20,18 +21,6 @@ mod lists;
 #[cfg(test)]
 mod tests;
 mod whole;
-
-/// What becomes of the lists of packages (`Packages`, `Release`, `dists/`) that lie beside debs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Metadata {
-    /// `Keep` for repositories that are signed or have `dists/`, `Render` for all else.
-    #[default]
-    Auto,
-    /// They travel as they are and are served verbatim, signatures and all.
-    Keep,
-    /// They are left out, and the site renders a flat, unsigned repository of all debs.
-    Render,
-}
 
 /// Finds `*.deb`, `*.udeb` and `*.ddeb` below a folder.
 #[derive(Clone, Debug)]
@@ -66,7 +55,7 @@ enum Role {
 
 impl Source for DebSource {
     fn survey(&self, sink: &dyn Sink, monitor: &dyn Monitor) -> Result<(), SourceError> {
-        let files = tree::walk(&self.from).map_err(tree_error)?;
+        let files = tree::walk(&self.from)?;
         let repositories = self.repositories(&files)?;
         let listed = whole::listed_files(&self.from, &repositories)?;
         let (mut take, mut replaced, mut other) = (Vec::new(), Vec::new(), Vec::new());
@@ -170,21 +159,6 @@ impl Sink for Capture<'_> {
     fn note(&self, text: String) {
         self.sink.note(text);
     }
-}
-
-fn tree_error(e: TreeError) -> SourceError {
-    match e {
-        TreeError::Io { path, source } => SourceError::Io { path, source },
-        TreeError::Link { path, why } => SourceError::Link { path, why: why.into() },
-        TreeError::Special { path } => SourceError::Special { path },
-        TreeError::Name { path } => named(path, "its name is not UTF-8"),
-        TreeError::Deep { path } => named(path, "it is nested more than 64 levels deep"),
-    }
-}
-
-fn named(path: PathBuf, why: &'static str) -> SourceError {
-    let shown = path.to_string_lossy().chars().take(200).collect();
-    SourceError::Path { source: crate::relpath::PathError { path: shown, why }, path }
 }
 
 /// Folder and name of a path.

@@ -3,9 +3,10 @@
 //! Rpms are read, what repodata says of them is not: it is kept as it is or rendered anew on the far side. Not part of
 //! the specification.
 
+pub use super::Metadata;
 use super::{Found, OneFile, Sink, Source, SourceError, announce};
 use crate::cbor;
-use crate::fs::tree::{TreeError, TreeFile, walk};
+use crate::fs::tree::{TreeFile, walk};
 use crate::kind::repodata::{self, Listed};
 use crate::kind::rpm::RpmFacts;
 use crate::limits;
@@ -27,15 +28,6 @@ const REPOMD: &str = "repodata/repomd.xml";
 /// Names that a note mentions at most.
 const NAMED: usize = 10;
 
-/// What becomes of the repodata that a folder has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metadata {
-    /// It is served byte for byte, with its signature.
-    Keep,
-    /// It is rendered anew from the rpms; groups, modules and advisories are taken over.
-    Render,
-}
-
 /// Finds the rpms below a folder.
 #[derive(Clone, Debug)]
 pub struct RpmSource {
@@ -48,12 +40,6 @@ pub struct RpmSource {
 }
 
 impl RpmSource {
-    /// A source that keeps repodata where there is some.
-    pub fn new(from: PathBuf, root: RelPath) -> RpmSource {
-        let metadata = if from.join(REPOMD).is_file() { Metadata::Keep } else { Metadata::Render };
-        RpmSource { from, root, metadata }
-    }
-
     /// A file as an artifact of this repository.
     fn one<'a>(&'a self, kind: Kind, file: &'a Path, rel: &str) -> Result<OneFile<'a>, SourceError> {
         let path = RelPath::new(rel).map_err(|source| SourceError::Path { path: file.into(), source })?;
@@ -79,7 +65,7 @@ type Tree = BTreeMap<String, TreeFile>;
 
 impl Source for RpmSource {
     fn survey(&self, sink: &dyn Sink, monitor: &dyn Monitor) -> Result<(), SourceError> {
-        let tree: Tree = walk(&self.from).map_err(tree_error)?.into_iter().map(|f| (f.rel.clone(), f)).collect();
+        let tree: Tree = walk(&self.from)?.into_iter().map(|f| (f.rel.clone(), f)).collect();
         let watch = Watch { sink, modular: AtomicUsize::new(0) };
         let rpms: Vec<&TreeFile> = tree.values().filter(|f| is_rpm(f)).collect();
         let failed = rpms.par_iter().find_map_first(|f| {
@@ -89,9 +75,13 @@ impl Source for RpmSource {
         if let Some(failed) = failed {
             return Err(failed);
         }
-        let mut taken = match self.metadata {
-            Metadata::Keep => kept::survey(self, &tree, sink, monitor)?,
-            Metadata::Render => documents::survey(self, &tree, watch.modular.into_inner(), sink, monitor)?,
+        let keep = match self.metadata {
+            Metadata::Auto => tree.contains_key(REPOMD),
+            metadata => metadata == Metadata::Keep,
+        };
+        let mut taken = match keep {
+            true => kept::survey(self, &tree, sink, monitor)?,
+            false => documents::survey(self, &tree, watch.modular.into_inner(), sink, monitor)?,
         };
         taken.extend(rpms.iter().map(|f| f.rel.clone()));
         let left: Vec<&str> = tree.keys().filter(|rel| !taken.contains(*rel)).map(String::as_str).collect();
@@ -132,16 +122,6 @@ fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
         return Err(SourceError::List { path: path.into(), why: format!("it is longer than {limit} bytes") });
     }
     Ok(out)
-}
-
-fn tree_error(error: TreeError) -> SourceError {
-    match error {
-        TreeError::Io { path, source } => SourceError::Io { path, source },
-        TreeError::Link { path, why } => SourceError::Link { path, why: why.into() },
-        TreeError::Special { path } => SourceError::Special { path },
-        TreeError::Name { path } => SourceError::List { path, why: "its name is not UTF-8".into() },
-        TreeError::Deep { path } => SourceError::List { path, why: "it is nested more than 64 levels deep".into() },
-    }
 }
 
 /// Counts the modular rpms that pass by.

@@ -1,8 +1,0 @@
-//! chart
-use super::{BlobReader, Derived, KindError};
-use crate::model::Artifact;
-
-/// Reads what the bytes say.
-pub fn derive(_artifact: &Artifact, _blobs: &dyn BlobReader) -> Result<Derived, KindError> {
-    Err(KindError::Unsupported("chart".into()))
-}
