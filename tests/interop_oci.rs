@@ -49,7 +49,8 @@ impl Server {
         loop {
             let mut line = String::new();
             if log.read_line(&mut line).expect("log") == 0 {
-                panic!("{program} ended: {seen}");
+                let status = child.wait();
+                panic!("{program} ended ({status:?}): {seen}");
             }
             if line.contains(ready) {
                 // Somebody must read on, or the server stops at a full pipe.

@@ -12,6 +12,7 @@ use crate::kind::oci::{ImageFacts, ManifestFacts};
 use crate::kind::{BlobReader, KindError};
 use crate::model::{Artifact, Catalog, Described, Kind};
 use crate::source::oci::naming::Upstream;
+use crate::source::oci::platforms;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write};
@@ -203,9 +204,7 @@ fn runnable<'a>(
     };
     let mut all = facts.manifests.iter().filter(runs);
     let Some(asked) = platform else { return Ok(all.next()) };
-    let fits = |m: &&ManifestFacts| {
-        m.platform.as_deref().is_some_and(|p| p == asked || p.strip_prefix(asked).is_some_and(|r| r.starts_with('/')))
-    };
+    let fits = |m: &&ManifestFacts| m.platform.as_deref().is_some_and(|have| platforms::matches(asked, have));
     all.find(fits).map(Some).ok_or_else(|| ExportError::Platform {
         name: artifact.name.clone(),
         platform: asked.into(),
@@ -215,10 +214,9 @@ fn runnable<'a>(
 
 /// The blobs of one manifest that are there, each once.
 fn once(manifest: &ManifestFacts, facts: &ImageFacts) -> Vec<Blob> {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<Digest> = facts.absent.iter().copied().collect();
     let parts = manifest.config.iter().chain(&manifest.layers).map(|p| p.blob);
-    let all = [manifest.blob].into_iter().chain(parts).filter(|b| !facts.is_absent(&b.digest));
-    all.filter(|b| seen.insert(b.digest)).collect()
+    [manifest.blob].into_iter().chain(parts).filter(|b| seen.insert(b.digest)).collect()
 }
 
 fn index(artifact: &Artifact, origin: &str, top: &ManifestFacts) -> Value {

@@ -195,6 +195,31 @@ fn names_are_checked_where_images_are_installed() {
 }
 
 #[test]
+fn what_is_absent_is_a_matter_of_the_release() {
+    let mut store = Memory::default();
+    let (amd, arm) = (image(&mut store, "amd64"), image(&mut store, "arm64"));
+    let children = [amd, arm].map(|m| descriptor(&m, OCI_MANIFEST, ""));
+    let top = index(&mut store, &children);
+    let mut sparse = store.clone();
+    sparse.0.remove(&arm.digest);
+    let (described, _) = describe(top, &sparse).expect("describe");
+    let artifact = |blobs: Vec<Blob>| Artifact {
+        kind: crate::model::Kind::Image,
+        name: "a:1".into(),
+        version: None,
+        arch: None,
+        root: crate::relpath::RelPath::new("registry").expect("a path"),
+        path: None,
+        executable: false,
+        blobs,
+        labels: vec![],
+    };
+    // The site has the other child from another image; the facts do not change.
+    assert_eq!(derive(&artifact(described.blobs.clone()), &store).expect("derive"), described);
+    assert_ne!(derive(&artifact(vec![top]), &store).expect("derive"), described);
+}
+
+#[test]
 fn documents_that_can_be_misread_are_refused() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let part = format!(r#"{{"mediaType":"m","digest":"{digest}","size":1}}"#);
@@ -206,7 +231,7 @@ fn documents_that_can_be_misread_are_refused() {
     check(&manifest(""), "taken");
     check(&manifest(r#","layers":[],"x":[{"y":null}],"annotations":{"Size":"1","size":"2"}"#), "taken");
     check(&manifest(r#","manifests":[]"#), "both manifests");
-    check(&format!(r#"{{"schemaVersion":2,"manifests":[],"layers":[]}}"#), "both manifests");
+    check(r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#, "both manifests");
     check(&manifest(&format!(r#","mediaType":"{OCI_INDEX}""#)), "which it says it is");
     check(&format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","manifests":[]}}"#), "which it says it is");
     check(&manifest(r#","mediaType":"text/plain""#), "not supported");

@@ -6,6 +6,7 @@
 use crate::digest::Digest;
 use crate::kind::KindError;
 use crate::kind::oci::name::ImageName;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -201,20 +202,32 @@ pub fn references(naming: &Naming, path: &Path, images: &[Nameless<'_>]) -> Resu
         })
     };
     let mut out: Vec<Vec<String>> = images.iter().map(first).collect::<Result<_, _>>()?;
+    let mut holders: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+    for (nth, image) in images.iter().enumerate() {
+        image.manifests.iter().for_each(|m| holders.entry(*m).or_default().push(nth));
+    }
     // Each round names at least one image more, or is the last.
     loop {
-        let all = repositories(images, &out, |_| true);
+        let all = repositories(out.iter().flatten());
         let mut more = false;
-        for nth in 0..images.len() {
-            let Some(image) = images.get(nth).filter(|_| out[nth].is_empty()) else { continue };
-            let about = image.about().map(|s| repositories(images, &out, |i| i.manifests.contains(&s)));
-            let homes = match about {
+        for (nth, image) in images.iter().enumerate() {
+            if out.get(nth).is_none_or(|names| !names.is_empty()) {
+                continue;
+            }
+            let about = image.about().and_then(|digest| holders.get(&digest));
+            let of_holders = about.map(|nths| repositories(nths.iter().filter_map(|n| out.get(*n)).flatten()));
+            let homes = match of_holders {
                 Some(homes) if !homes.is_empty() => homes,
                 _ if image.about().is_none() && all.len() == 1 => all.clone(),
                 _ => continue,
             };
-            out[nth] = homes.iter().flat_map(|home| under(home, image)).collect();
-            more = true;
+            if let Some(names) = out.get_mut(nth) {
+                *names = homes.iter().flat_map(|home| under(home, image)).collect();
+                more = true;
+            }
+        }
+        if out.iter().map(Vec::len).sum::<usize>() > limits::ARCHIVE_IMAGE_NAMES {
+            return Err(format!("its images have more than {} names", limits::ARCHIVE_IMAGE_NAMES));
         }
         if !more {
             break;
@@ -240,13 +253,8 @@ fn under(home: &str, image: &Nameless<'_>) -> Vec<String> {
     image.said.tags.iter().map(|tag| format!("{home}:{tag}")).collect()
 }
 
-fn repositories(
-    images: &[Nameless<'_>],
-    names: &[Vec<String>],
-    of: impl Fn(&Nameless<'_>) -> bool,
-) -> BTreeSet<String> {
-    let named = images.iter().zip(names).filter(|(i, _)| of(i));
-    named.flat_map(|(_, names)| names).map(|n| Upstream::parse(n).repository).collect()
+fn repositories<'a>(references: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
+    references.map(|r| Upstream::parse(r).repository).collect()
 }
 
 #[cfg(test)]

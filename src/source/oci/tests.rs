@@ -420,9 +420,9 @@ fn hostile_docker_archives_are_refused() {
     let named = table(&lie, r#""a:1""#, &[]);
     check(&|t| t.file(&lie, config_of(&[])).file("manifest.json", &named), "name of an image configuration");
     let dir2 = scratch();
-    let no_tags = format!(r#"[{{"Config":"c.json","RepoTags":null,"Layers":["l"]}}]"#);
+    let no_tags = r#"[{"Config":"c.json","RepoTags":null,"Layers":["l"]}]"#;
     let mut tar = Made::default();
-    tar.file("l", layer).file("c.json", &config).file("manifest.json", &no_tags);
+    tar.file("l", layer).file("c.json", &config).file("manifest.json", no_tags);
     refused(&write(&dir2, "x.tar", &tar.end()), "nothing says the name");
     check(
         &|t| t.file("c.json", &config).link("l", EntryType::Symlink, "l").file("manifest.json", rows(&["l"])),
