@@ -43,19 +43,19 @@ impl Server {
     fn start(program: &str, args: &[&str], ready: &str) -> (Server, String) {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
-        let mut log = BufReader::new(child.stderr.take().expect("stderr"));
+        let child = command.spawn().unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
+        let mut server = Server(child);
+        let mut log = BufReader::new(server.0.stderr.take().expect("stderr"));
         let mut seen = String::new();
         loop {
             let mut line = String::new();
             if log.read_line(&mut line).expect("log") == 0 {
-                let status = child.wait();
-                panic!("{program} ended ({status:?}): {seen}");
+                panic!("{program} ended: {seen}");
             }
             if line.contains(ready) {
                 // Somebody must read on, or the server stops at a full pipe.
                 std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                return (Server(child), line);
+                return (server, line);
             }
             seen.push_str(&line);
         }
@@ -349,6 +349,35 @@ fn containerd(bench: &Bench, socket: &Path) -> Server {
     );
     fs::write(&config, toml).expect("write");
     Server::start("containerd", &["-c", text(&config)], "containerd successfully booted").0
+}
+
+#[test]
+fn a_selection_of_platforms_is_served_under_the_whole_index() {
+    let bench = Bench::new();
+    let layout = multi_arch(&bench);
+    let source = OciSource { platforms: vec!["linux/amd64".into()], ..bench.source(&["layout"]) };
+    let (found, store, catalog) = bench.site(&source);
+    let multi = found.iter().find(|f| f.described.artifact.name == "team/multi:1").expect("the image");
+    let facts = ImageFacts::decode(&multi.described.facts).expect("facts");
+    assert_eq!((facts.absent.len(), facts.platforms()), (1, vec!["linux/amd64"]));
+    let (_registry, address) = registry(&bench.at("tree"), bench.dir.path());
+    compare_by_http(&found, &store, &address);
+    bench.podman(&[
+        "pull",
+        "-q",
+        "--tls-verify=false",
+        "--platform",
+        "linux/amd64",
+        &format!("{address}/team/multi:1"),
+    ]);
+    let exported = bench.export(&catalog, &store, "team/multi:1", None);
+    let loaded = bench.podman(&["load", "-i", text(&exported)]);
+    assert!(loaded.contains("Loaded image: quay.io/team/multi:1"), "{loaded}");
+    let socket = bench.at("c.sock");
+    let _containerd = containerd(&bench, &socket);
+    let args = ["-a", text(&socket), "images", "import", "--no-unpack", "--platform", "linux/amd64", text(&exported)];
+    run("ctr", &args);
+    assert!(layout.at.is_dir());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::class::{Class, Classified as _};
 use crate::kind::oci::document::{DOCKER_LIST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use crate::monitor::Silent;
 use crate::source::{Compression, Origins};
@@ -490,6 +491,11 @@ fn damaged_archives_are_refused_wherever_they_end() {
     wrong(b"\xfd7zXZ\0 and so on");
     wrong(b"BZh9 and so on");
     wrong(b"");
+    let class = |bytes: &[u8]| run(&source(&[&write(&dir, "x", bytes)])).map(drop).map_err(|e| e.class());
+    assert_eq!(class(&packed[..100]), Err(Class::Damaged));
+    assert_eq!(class(&zstd[..20]), Err(Class::Damaged));
+    assert_eq!(class(b"BZh9 and so on"), Err(Class::Unsupported));
+    assert_eq!(run(&source(&[&dir.path().join("none")])).map(drop).map_err(|e| e.class()), Err(Class::Failed));
 }
 
 /// Every byte of an archive, changed: never a panic; what is taken is an image of that name.
