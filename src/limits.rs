@@ -38,6 +38,8 @@ pub const TAR_EXTENSION: u64 = 1 << 20;
 pub const TAR_PADDING: u64 = 16 << 20;
 /// Links followed from one name of an archive to another.
 pub const ARCHIVE_LINKS: usize = 16;
+/// Names of the images of one archive or layout.
+pub const ARCHIVE_IMAGE_NAMES: usize = 16_384;
 /// Nesting of image indexes.
 pub const INDEX_DEPTH: usize = 4;
 /// An rpm's header store (rpm itself stops at 256 MiB).

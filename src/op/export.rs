@@ -12,6 +12,7 @@ use crate::kind::oci::{ImageFacts, ManifestFacts};
 use crate::kind::{BlobReader, KindError};
 use crate::model::{Artifact, Catalog, Described, Kind};
 use crate::source::oci::naming::Upstream;
+use crate::source::oci::platforms;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write};
@@ -203,9 +204,7 @@ fn runnable<'a>(
     };
     let mut all = facts.manifests.iter().filter(runs);
     let Some(asked) = platform else { return Ok(all.next()) };
-    let fits = |m: &&ManifestFacts| {
-        m.platform.as_deref().is_some_and(|p| p == asked || p.strip_prefix(asked).is_some_and(|r| r.starts_with('/')))
-    };
+    let fits = |m: &&ManifestFacts| m.platform.as_deref().is_some_and(|have| platforms::matches(asked, have));
     all.find(fits).map(Some).ok_or_else(|| ExportError::Platform {
         name: artifact.name.clone(),
         platform: asked.into(),
@@ -215,10 +214,9 @@ fn runnable<'a>(
 
 /// The blobs of one manifest that are there, each once.
 fn once(manifest: &ManifestFacts, facts: &ImageFacts) -> Vec<Blob> {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<Digest> = facts.absent.iter().copied().collect();
     let parts = manifest.config.iter().chain(&manifest.layers).map(|p| p.blob);
-    let all = [manifest.blob].into_iter().chain(parts).filter(|b| !facts.is_absent(&b.digest));
-    all.filter(|b| seen.insert(b.digest)).collect()
+    [manifest.blob].into_iter().chain(parts).filter(|b| seen.insert(b.digest)).collect()
 }
 
 fn index(artifact: &Artifact, origin: &str, top: &ManifestFacts) -> Value {
@@ -315,5 +313,111 @@ impl Tar<'_> {
         self.write(&[0; 1024])?;
         self.out.flush().map_err(ExportError::Write)?;
         Ok(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cbor::{Bytes, encode};
+    use crate::kind::ReadSeek;
+    use crate::kind::oci::Part;
+    use crate::model::ReleaseView;
+    use crate::relpath::RelPath;
+    use std::io::Cursor;
+
+    fn image(name: &str, origin: &str) -> Described {
+        let part = |what: &str| Part { blob: Blob::of(format!("{what} {name}").as_bytes()), media_type: what.into() };
+        let (config, layer) = (part("config"), part("layer"));
+        let manifest = Blob::of(format!("manifest {name}").as_bytes());
+        let blobs = vec![manifest, config.blob, layer.blob];
+        let manifest = ManifestFacts {
+            blob: manifest,
+            media_type: "m".into(),
+            artifact_type: None,
+            platform: Some("linux/amd64".into()),
+            config: Some(config),
+            layers: vec![layer],
+            children: vec![],
+            subject: None,
+            runs: None,
+        };
+        let facts = Bytes(encode(&ImageFacts { manifests: vec![manifest], absent: vec![] }));
+        let artifact = Artifact {
+            kind: Kind::Image,
+            name: name.into(),
+            version: None,
+            arch: None,
+            root: RelPath::new("registry").expect("a path"),
+            path: None,
+            executable: false,
+            blobs,
+            labels: vec![("origin".into(), origin.into())],
+        };
+        Described { artifact, facts }
+    }
+
+    fn catalog() -> Catalog {
+        let release = |stream: &str, latest, images: &[(&str, &str)]| ReleaseView {
+            stream: stream.into(),
+            epoch: 1,
+            sequence: 1,
+            latest,
+            artifacts: images.iter().map(|(name, origin)| image(name, origin)).collect(),
+        };
+        let new =
+            [("pause:3.10", "registry.k8s.io/pause:3.10"), ("library/nginx:latest", "docker.io/library/nginx:latest")];
+        Catalog { releases: vec![release("s", true, &new), release("s", false, &[("old/x:1", "quay.io/old/x:1")])] }
+    }
+
+    /// Every blob is what it is called, or none is.
+    struct Blobs(bool);
+
+    impl BlobReader for Blobs {
+        fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
+            let names = ["pause:3.10", "library/nginx:latest", "old/x:1"];
+            let all = ["manifest", "config", "layer"].map(|what| names.map(|name| format!("{what} {name}")));
+            let bytes = all.into_iter().flatten().find(|b| Blob::of(b.as_bytes()) == *blob);
+            let bytes = bytes.filter(|_| self.0).unwrap_or_default().into_bytes();
+            Ok(Box::new(Cursor::new(bytes)))
+        }
+        fn find(&self, _: &Digest) -> Option<Blob> {
+            None
+        }
+    }
+
+    #[test]
+    fn images_are_found_by_any_of_their_names() {
+        let digest = Blob::of(b"manifest pause:3.10").digest.oci();
+        for (asked, expect) in [
+            ("pause:3.10", Some("registry.k8s.io/pause:3.10")),
+            ("registry.k8s.io/pause:3.10", Some("registry.k8s.io/pause:3.10")),
+            ("localhost:35000/pause:3.10", Some("registry.k8s.io/pause:3.10")),
+            (&format!("pause@{digest}"), Some("registry.k8s.io/pause:3.10")),
+            ("nginx", Some("docker.io/library/nginx:latest")),
+            ("library/nginx", Some("docker.io/library/nginx:latest")),
+            ("10.0.0.1:5000/library/nginx", Some("docker.io/library/nginx:latest")),
+            ("old/x:1", Some("quay.io/old/x:1")),
+            ("pause:3.9", None),
+            ("pause", None),
+            ("x/pause:3.10", None),
+            ("", None),
+            ("é:@/", None),
+        ] {
+            let got = export(&catalog(), asked, &Blobs(true), None, &mut Vec::new());
+            assert_eq!(got.ok().map(|e| e.origin).as_deref(), expect, "{asked}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_there_is() {
+        let run = |name: &str, platform, whole| export(&catalog(), name, &Blobs(whole), platform, &mut Vec::new());
+        let check = |got: Result<Exported, ExportError>, class: Class, hint: &str| {
+            let e = got.expect_err("it was exported");
+            assert!(e.class() == class && e.hint().unwrap_or_default().contains(hint), "{e} {:?}", e.hint());
+        };
+        check(run("pause:3.9", None, true), Class::Usage, "pause:3.10");
+        check(run("pause:3.10", Some("linux/arm64"), true), Class::Usage, "linux/amd64");
+        check(run("pause:3.10", None, false), Class::Damaged, "pouch check");
     }
 }

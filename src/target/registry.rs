@@ -12,7 +12,7 @@ use crate::kind::oci::ImageFacts;
 use crate::kind::oci::name::{ImageName, Reference};
 use crate::model::{Catalog, Content, Context, Described, Kind, Plan};
 use crate::relpath::RelPath;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Below an image's root.
 const STORAGE: &str = "docker/registry/v2";
@@ -107,6 +107,7 @@ impl<'a> Served<'a> {
 
     /// Links of everything but the tag. A registry of version 2.8 lists only repositories that have a `_layers` folder.
     fn add_links(&self, plan: &mut Plan) -> Result<(), TargetError> {
+        let absent: BTreeSet<&Digest> = self.facts.absent.iter().collect();
         let repository = self.storage.join(&format!("repositories/{}", self.name.repository))?;
         plan.add_folder(repository.join("_layers")?)?;
         for manifest in &self.facts.manifests {
@@ -114,7 +115,7 @@ impl<'a> Served<'a> {
             add_link(plan, repository.join(&format!("_manifests/revisions/sha256/{}", digest.hex()))?, &digest)?;
             for part in manifest.config.iter().chain(&manifest.layers) {
                 let digest = part.blob.digest;
-                if !self.facts.is_absent(&digest) {
+                if !absent.contains(&digest) {
                     add_link(plan, repository.join(&format!("_layers/sha256/{}", digest.hex()))?, &digest)?;
                 }
             }

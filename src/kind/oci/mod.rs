@@ -8,7 +8,7 @@ pub mod name;
 #[cfg(test)]
 mod tests;
 
-use super::{BlobReader, Derived, KindError, top};
+use super::{BlobReader, Derived, KindError, ReadSeek, top};
 use crate::cbor::{Bytes, CborError, decode, encode, record};
 use crate::digest::{Blob, Digest};
 use crate::limits;
@@ -84,22 +84,16 @@ impl ImageFacts {
     /// The platforms of all image manifests that are present, each once, in the order of the walk; those of
     /// attestations (`unknown/unknown`) are left out.
     pub fn platforms(&self) -> Vec<&str> {
-        let mut out: Vec<&str> = Vec::new();
-        for platform in self.manifests.iter().filter(|m| m.config.is_some()).filter_map(|m| m.platform.as_deref()) {
-            if !platform.starts_with("unknown/") && !out.contains(&platform) {
-                out.push(platform);
-            }
-        }
-        out
-    }
-
-    /// Whether a blob stays behind.
-    pub fn is_absent(&self, digest: &Digest) -> bool {
-        self.absent.contains(digest)
+        let mut seen = BTreeSet::new();
+        let images = self.manifests.iter().filter(|m| m.config.is_some());
+        let platforms = images.filter_map(|m| m.platform.as_deref()).filter(|p| !p.starts_with("unknown/"));
+        platforms.filter(|p| seen.insert(*p)).collect()
     }
 }
 
-/// Reads what the bytes say, and refuses a name that no registry could serve it under.
+/// Reads what the bytes say, and refuses a name that no registry could serve it under. Where `artifact` lists blobs beyond
+/// its first, only those count as present: whether a child of an index is absent is a matter of the release, not of what
+/// else lies on the site.
 pub fn derive(artifact: &Artifact, blobs: &dyn BlobReader) -> Result<Derived, KindError> {
     let top = top(artifact)?;
     let name = ImageName::parse(&artifact.name)?;
@@ -109,7 +103,26 @@ pub fn derive(artifact: &Artifact, blobs: &dyn BlobReader) -> Result<Derived, Ki
         let (left, right) = (digest.oci(), top.digest.oci());
         return Err(KindError::Disagree { what: "the digest in an image's name and its manifest", left, right });
     }
-    describe(top, blobs).map(|(derived, _)| derived)
+    let derived = match artifact.blobs.len() {
+        0 | 1 => describe(top, blobs)?,
+        _ => describe(top, &Confined { reader: blobs, to: artifact.blobs.iter().map(|b| b.digest).collect() })?,
+    };
+    Ok(derived.0)
+}
+
+/// A reader that has some blobs of another only.
+struct Confined<'a> {
+    reader: &'a dyn BlobReader,
+    to: BTreeSet<Digest>,
+}
+
+impl BlobReader for Confined<'_> {
+    fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
+        self.reader.open(blob)
+    }
+    fn find(&self, digest: &Digest) -> Option<Blob> {
+        self.to.contains(digest).then(|| self.reader.find(digest)).flatten()
+    }
 }
 
 /// What the manifest `top` and all that it refers to say, whatever its name.

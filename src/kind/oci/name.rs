@@ -5,6 +5,7 @@
 
 use crate::digest::Digest;
 use crate::kind::KindError;
+use crate::relpath::RelPath;
 use std::fmt;
 
 /// Longest repository name, in bytes (what registries take).
@@ -45,10 +46,25 @@ impl ImageName {
             }
             (repository, Reference::Tag(tag.to_owned()))
         };
-        match why_repository_refused(repository) {
-            None => Ok(ImageName { repository: repository.to_owned(), reference }),
-            Some(why) => Err(refuse(why)),
+        if let Some(why) = why_repository_refused(repository) {
+            return Err(refuse(why));
         }
+        let name = ImageName { repository: repository.to_owned(), reference };
+        // The longest path that a registry makes of it; refused here, where it is packed, and not where it is installed.
+        match RelPath::new(&format!("registry/docker/registry/v2/repositories/{}", name.longest_link())) {
+            Ok(_) => Ok(name),
+            Err(e) => Err(refuse(&format!("cannot be a path in a registry: {}", e.why))),
+        }
+    }
+}
+
+impl ImageName {
+    fn longest_link(&self) -> String {
+        let tag = match &self.reference {
+            Reference::Tag(tag) => tag,
+            Reference::Digest(_) => "x",
+        };
+        format!("{}/_manifests/tags/{tag}/index/sha256/{}/link", self.repository, "0".repeat(64))
     }
 }
 
@@ -144,6 +160,10 @@ mod tests {
             &format!("{}:x", "a".repeat(256)),
             &format!("a@sha256:{hex}0"),
             &format!("a:b@sha256:{hex}"),
+            "aux/a:b",
+            "a:nul",
+            "a:b.",
+            &format!("{}a:b", "a/".repeat(60)),
         ] {
             assert!(ImageName::parse(bad).is_err(), "{bad}");
         }

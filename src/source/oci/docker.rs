@@ -11,7 +11,7 @@ use crate::digest::{Blob, Digest};
 use crate::kind::KindError;
 use crate::kind::oci::describe;
 use crate::kind::oci::document::{self, Config, DOCKER_CONFIG, DOCKER_MANIFEST};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Media type of a layer that is a plain tar.
 const PLAIN_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
@@ -35,10 +35,16 @@ pub fn images<'a>(holding: &'a Holding, blobs: &mut Blobs<'a>, images: &mut Vec<
     let rows: Vec<Row> =
         document::parse(table, "manifest.json", &["Config", "RepoTags", "Layers"]).map_err(bad(path))?;
     let of_layout = images.len();
+    let mut by_config: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (nth, image) in images.iter().enumerate() {
+        let configs = image.facts.manifests.iter().filter_map(|m| m.config.as_ref());
+        by_config.extend(configs.map(|c| (c.blob.digest, nth)));
+    }
+    let mut by_top: BTreeMap<Digest, usize> = BTreeMap::new();
     for row in rows {
         let config = config(holding, &row.config).map_err(bad(path))?;
         let said = Said { full: row.repo_tags.unwrap_or_default().into_iter().collect(), tags: BTreeSet::new() };
-        if let Some(image) = images[..of_layout].iter_mut().find(|i| has_config(i, &config.blob)) {
+        if let Some(image) = by_config.get(&config.blob.digest).and_then(|nth| images.get_mut(*nth)) {
             if image.said.full.is_empty() {
                 image.said.full = said.full;
             }
@@ -51,18 +57,15 @@ pub fn images<'a>(holding: &'a Holding, blobs: &mut Blobs<'a>, images: &mut Vec<
         layers.iter().for_each(|l| blobs.enter(l));
         let parts = layers.iter().map(|l| l.blob).zip(media_types);
         let top = blobs.make(manifest(&config.blob, parts).into_bytes());
-        if let Some(image) = images.iter_mut().find(|i| i.top == top) {
+        if let Some(image) = by_top.get(&top.digest).and_then(|nth| images.get_mut(*nth)) {
             image.said.full.extend(said.full);
             continue;
         }
         let (derived, facts) = describe(top, blobs).map_err(bad(path))?;
+        by_top.insert(top.digest, images.len());
         images.push(Image { top, said, derived, facts });
     }
     Ok(images.len() - of_layout)
-}
-
-fn has_config(image: &Image, config: &Blob) -> bool {
-    image.facts.manifests.iter().any(|m| m.config.as_ref().is_some_and(|c| c.blob == *config))
 }
 
 /// The configuration; where its name has a digest in it, that must be its own.

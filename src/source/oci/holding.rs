@@ -2,7 +2,7 @@
 //!
 //! It does not know what the files mean. Small JSON files are kept in memory as they pass; nothing else is.
 
-use super::stream::{self, Bounded, invalid};
+use super::stream::{self, Bounded, failed, invalid, unsupported};
 use super::tar::{self, Entry};
 use crate::digest::{Blob, Digest, Hasher};
 use crate::fs::tree;
@@ -46,7 +46,7 @@ impl Holding {
     /// Surveys an archive, in one pass over its plain stream.
     pub fn of_archive(path: &Path, monitor: &dyn Monitor) -> Result<Holding, SourceError> {
         let mut out = Holding { path: path.into(), members: BTreeMap::new(), links: BTreeMap::new() };
-        out.read_archive(monitor).map_err(SourceError::io(path))?;
+        out.read_archive(monitor).map_err(failed(path))?;
         Ok(out)
     }
 
@@ -66,7 +66,10 @@ impl Holding {
                     let taken = take_in(body, len, most, &mut buf)?;
                     room =
                         (room.checked_sub(taken.document.as_ref().map_or(0, |d| d.len() as u64))).ok_or_else(|| {
-                            invalid(format!("its JSON documents take more than {} bytes", limits::ARCHIVE_DOCUMENTS))
+                            unsupported(format!(
+                                "an archive with JSON documents of more than {} bytes",
+                                limits::ARCHIVE_DOCUMENTS
+                            ))
                         })?;
                     let origin = Origin::Member { archive: archive.clone(), compression, offset };
                     let new = !self.links.contains_key(&name)
@@ -89,7 +92,7 @@ impl Holding {
                 // Blobs of a folder can be opened again, so only the tables are kept.
                 let most = if TABLES.contains(&file.rel.as_str()) { limits::ARCHIVE_DOCUMENT } else { 0 };
                 let mut buf = vec![0u8; 1 << 18];
-                let taken = take_in(&mut inner, file.len, most, &mut buf).map_err(SourceError::io(&file.path))?;
+                let taken = take_in(&mut inner, file.len, most, &mut buf).map_err(failed(&file.path))?;
                 monitor.advance(taken.blob.len);
                 Ok((file.rel, taken.member(Origin::File(file.path))))
             })
@@ -235,7 +238,7 @@ pub fn expand(path: &Path, members: &[&Member]) -> Result<Vec<Digest>, SourceErr
         }
         Ok(())
     };
-    run(&mut out).map_err(SourceError::io(path))?;
+    run(&mut out).map_err(failed(path))?;
     Ok(out)
 }
 

@@ -9,7 +9,6 @@ use crate::digest::{Blob, Digest};
 use crate::kind::oci::document::{self, Descriptor, Document};
 use crate::kind::oci::{ImageFacts, describe};
 use crate::kind::{BlobReader, KindError};
-use crate::limits;
 use std::collections::BTreeSet;
 
 /// containerd's annotation: the full reference.
@@ -111,5 +110,3 @@ pub fn unused(holding: &Holding, images: &[Image]) -> usize {
     let layout = holding.members().filter(|(name, _)| name.starts_with("blobs/"));
     layout.filter(|(_, m)| !used.contains(&m.blob.digest)).count()
 }
-
-const _: () = assert!(limits::ARCHIVE_DOCUMENT >= limits::OCI_DOCUMENT);

@@ -7,7 +7,7 @@ mod docker;
 mod holding;
 mod layout;
 pub mod naming;
-mod platforms;
+pub mod platforms;
 mod stream;
 mod tar;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use crate::digest::Digest;
 use crate::kind::KindError;
 use crate::kind::oci::name::ImageName;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -167,6 +168,15 @@ pub struct Nameless<'a> {
     pub manifests: Vec<Digest>,
 }
 
+impl Nameless<'_> {
+    /// The manifest that it belongs to: its subject, or the one in a tag `sha256-<hex>` (referrers of registries without
+    /// an interface for them) or `sha256-<hex>.sig` (signatures).
+    fn about(&self) -> Option<Digest> {
+        let from_tag = |tag: &String| Digest::from_hex(tag.strip_prefix("sha256-")?.get(..64)?).ok();
+        self.subject.or_else(|| self.said.tags.iter().find_map(from_tag))
+    }
+}
+
 /// Upstream references for all images of one archive or layout, in their order. The words of the archive count first,
 /// then the lists; what has no name but belongs to a named image is served from its repository.
 pub fn references(naming: &Naming, path: &Path, images: &[Nameless<'_>]) -> Result<Vec<Vec<String>>, String> {
@@ -174,9 +184,9 @@ pub fn references(naming: &Naming, path: &Path, images: &[Nameless<'_>]) -> Resu
         Some(explicit) => Some(explicit.as_str()),
         None => naming.from_lists(path)?,
     };
-    let alone = images.iter().filter(|i| i.subject.is_none()).count() == 1;
+    let alone = images.iter().filter(|i| i.about().is_none()).count() == 1;
     let first = |image: &Nameless<'_>| -> Result<Vec<String>, String> {
-        let main = alone && image.subject.is_none();
+        let main = alone && image.about().is_none();
         let named = !image.said.full.is_empty();
         Ok(match (hint, named) {
             (Some(hint), _) if main && (!named || naming.explicit.is_some()) => vec![hint.to_owned()],
@@ -192,20 +202,32 @@ pub fn references(naming: &Naming, path: &Path, images: &[Nameless<'_>]) -> Resu
         })
     };
     let mut out: Vec<Vec<String>> = images.iter().map(first).collect::<Result<_, _>>()?;
+    let mut holders: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+    for (nth, image) in images.iter().enumerate() {
+        image.manifests.iter().for_each(|m| holders.entry(*m).or_default().push(nth));
+    }
     // Each round names at least one image more, or is the last.
     loop {
-        let all = repositories(images, &out, |_| true);
+        let all = repositories(out.iter().flatten());
         let mut more = false;
-        for nth in 0..images.len() {
-            let Some(image) = images.get(nth).filter(|_| out[nth].is_empty()) else { continue };
-            let about = image.subject.map(|s| repositories(images, &out, |i| i.manifests.contains(&s)));
-            let homes = match about {
+        for (nth, image) in images.iter().enumerate() {
+            if out.get(nth).is_none_or(|names| !names.is_empty()) {
+                continue;
+            }
+            let about = image.about().and_then(|digest| holders.get(&digest));
+            let of_holders = about.map(|nths| repositories(nths.iter().filter_map(|n| out.get(*n)).flatten()));
+            let homes = match of_holders {
                 Some(homes) if !homes.is_empty() => homes,
-                _ if image.subject.is_none() && all.len() == 1 => all.clone(),
+                _ if image.about().is_none() && all.len() == 1 => all.clone(),
                 _ => continue,
             };
-            out[nth] = homes.iter().flat_map(|home| under(home, image)).collect();
-            more = true;
+            if let Some(names) = out.get_mut(nth) {
+                *names = homes.iter().flat_map(|home| under(home, image)).collect();
+                more = true;
+            }
+        }
+        if out.iter().map(Vec::len).sum::<usize>() > limits::ARCHIVE_IMAGE_NAMES {
+            return Err(format!("its images have more than {} names", limits::ARCHIVE_IMAGE_NAMES));
         }
         if !more {
             break;
@@ -231,13 +253,8 @@ fn under(home: &str, image: &Nameless<'_>) -> Vec<String> {
     image.said.tags.iter().map(|tag| format!("{home}:{tag}")).collect()
 }
 
-fn repositories(
-    images: &[Nameless<'_>],
-    names: &[Vec<String>],
-    of: impl Fn(&Nameless<'_>) -> bool,
-) -> BTreeSet<String> {
-    let named = images.iter().zip(names).filter(|(i, _)| of(i));
-    named.flat_map(|(_, names)| names).map(|n| Upstream::parse(n).repository).collect()
+fn repositories<'a>(references: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
+    references.map(|r| Upstream::parse(r).repository).collect()
 }
 
 #[cfg(test)]
@@ -318,7 +335,9 @@ mod tests {
             full: full.iter().map(|s| s.to_string()).collect(),
             tags: tags.iter().map(|s| s.to_string()).collect(),
         };
-        let (a, none, tag) = (said(&["quay.io/a/b:1"], &[]), said(&[], &[]), said(&[], &["sha256-1.sig"]));
+        let signature = format!("sha256-{}.sig", digest(1).hex());
+        let (a, none, tag) = (said(&["quay.io/a/b:1"], &[]), said(&[], &[]), said(&[], &["t"]));
+        let (other, sig) = (said(&["quay.io/other:1"], &[]), said(&[], &[&signature]));
         let image = |n: u8, said, subject: Option<u8>| Nameless {
             top: digest(n),
             said,
@@ -335,14 +354,13 @@ mod tests {
             image(4, &tag, None),
             image(5, &none, None),
         ]);
-        let expect = [
-            vec![at(3)],
-            vec![at(2)],
-            vec!["quay.io/a/b:1".into()],
-            vec!["quay.io/a/b:sha256-1.sig".into()],
-            vec![at(5)],
-        ];
+        let expect =
+            [vec![at(3)], vec![at(2)], vec!["quay.io/a/b:1".into()], vec!["quay.io/a/b:t".into()], vec![at(5)]];
         assert_eq!(got, Ok(expect.to_vec()));
+        // With several repositories, a tag that names a digest still tells which.
+        let got = run(&[image(1, &a, None), image(2, &other, None), image(3, &sig, None)]).expect("names");
+        assert_eq!(got[2], [format!("quay.io/a/b:{signature}")]);
+        assert!(run(&[image(1, &a, None), image(2, &other, None), image(3, &tag, None)]).is_err());
         assert!(run(&[image(1, &none, None)]).is_err());
         assert!(run(&[image(1, &a, None), image(2, &none, Some(9))]).is_err());
         let naming = Naming { explicit: Some("x:1".into()), ..Naming::default() };

@@ -52,7 +52,7 @@ fn sort(
 }
 
 /// Whether `have` is what was asked for; a variant counts only where one was asked for, and arm64 is v8.
-fn matches(want: &str, have: &str) -> bool {
+pub fn matches(want: &str, have: &str) -> bool {
     let plain = |p: &str| p.strip_suffix("arm64/v8").map_or(p.to_owned(), |os| format!("{os}arm64"));
     let (want, have) = (plain(want), plain(have));
     have == want || want.split('/').count() == 2 && have.strip_prefix(&want).is_some_and(|rest| rest.starts_with('/'))

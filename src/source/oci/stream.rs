@@ -2,9 +2,10 @@
 //!
 //! It knows nothing of tar. Compression is told by the first bytes, never by the name.
 
+use crate::kind::KindError;
 use crate::limits;
 use crate::monitor::Monitor;
-use crate::source::Compression;
+use crate::source::{Compression, SourceError};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -36,7 +37,25 @@ pub fn open<'a>(path: &Path, monitor: &'a dyn Monitor) -> io::Result<(Compressio
 }
 
 fn unknown(what: &str) -> io::Error {
-    invalid(format!("the archive is compressed with {what}; gzip, zstd and none are taken"))
+    unsupported(format!("an archive that is compressed with {what} (gzip, zstd and none are taken)"))
+}
+
+/// An error about something that is not taken, or that is above a limit.
+pub fn unsupported(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, what.into())
+}
+
+/// For `map_err`: what went wrong with an archive. Errors of the system stay what they are; all others, of decoders too,
+/// are about its content.
+pub fn failed(path: &Path) -> impl FnOnce(io::Error) -> SourceError + '_ {
+    move |e| {
+        let source = match e.kind() {
+            _ if e.raw_os_error().is_some() => return SourceError::Io { path: path.into(), source: e },
+            io::ErrorKind::Unsupported => KindError::Unsupported(e.to_string()),
+            _ => KindError::malformed("the image archive", e.to_string()),
+        };
+        SourceError::Kind { path: path.into(), source }
+    }
 }
 
 /// An error about content.
@@ -69,8 +88,9 @@ pub struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        self.left = (self.left.checked_sub(n as u64))
-            .ok_or_else(|| invalid(format!("it expands to more than {} bytes", limits::ARCHIVE_PLAIN)))?;
+        self.left = (self.left.checked_sub(n as u64)).ok_or_else(|| {
+            unsupported(format!("an archive that expands to more than {} bytes", limits::ARCHIVE_PLAIN))
+        })?;
         Ok(n)
     }
 }

@@ -4,7 +4,7 @@
 //! and pax headers whole, of whatever length they claim. What two readers could see differently is refused: entries that
 //! appear twice, sparse files, sizes in global headers, bytes after the end. Formats: POSIX pax and ustar, GNU tar.
 
-use super::stream::invalid;
+use super::stream::{invalid, unsupported};
 use crate::limits;
 use std::io::{self, Read};
 use tar::{EntryType, Header, PaxExtensions};
@@ -58,7 +58,7 @@ pub fn walk(stream: &mut dyn Read, each: &mut dyn FnMut(Entry, &mut dyn Read) ->
         check_sum(&header)?;
         entries += 1;
         if entries > limits::ARCHIVE_ENTRIES {
-            return Err(invalid(format!("the tar has more than {} entries", limits::ARCHIVE_ENTRIES)));
+            return Err(unsupported(format!("a tar of more than {} entries", limits::ARCHIVE_ENTRIES)));
         }
         let own_size = header.entry_size()?;
         let kind = header.entry_type();
@@ -78,10 +78,7 @@ pub fn walk(stream: &mut dyn Read, each: &mut dyn FnMut(Entry, &mut dyn Read) ->
                 let raw = pending.path.unwrap_or_else(|| header.path_bytes().into_owned());
                 names = add(names, raw.len() as u64)?;
                 if names > limits::ARCHIVE_NAMES {
-                    return Err(invalid(format!(
-                        "the names in the tar take more than {} bytes",
-                        limits::ARCHIVE_NAMES
-                    )));
+                    return Err(unsupported(format!("a tar with names of more than {} bytes", limits::ARCHIVE_NAMES)));
                 }
                 let folder = kind.is_dir() || kind == EntryType::Regular && raw.ends_with(b"/");
                 let name = normal(&raw, "")?;
@@ -105,7 +102,7 @@ pub fn walk(stream: &mut dyn Read, each: &mut dyn FnMut(Entry, &mut dyn Read) ->
                     EntryType::GNUSparse => {
                         let name = name.unwrap_or_default();
                         return Err(invalid(format!(
-                            "{name:?} in the tar is a sparse file; write the archive without"
+                            "{name:?} in the tar is a sparse file; write the archive without such"
                         )));
                     }
                     _ => {
@@ -127,7 +124,7 @@ fn add(a: u64, b: u64) -> io::Result<u64> {
     // The bound also keeps rounding up to whole blocks from overflowing.
     a.checked_add(b)
         .filter(|sum| *sum <= limits::ARCHIVE_PLAIN)
-        .ok_or_else(|| invalid(format!("a tar of more than {} bytes", limits::ARCHIVE_PLAIN)))
+        .ok_or_else(|| unsupported(format!("a tar of more than {} bytes", limits::ARCHIVE_PLAIN)))
 }
 
 fn cut_off(e: io::Error) -> io::Error {
@@ -168,7 +165,7 @@ fn check_sum(header: &Header) -> io::Result<()> {
 /// Reads an extended header's body, which is small.
 fn extension_body(body: &mut Exactly<'_>) -> io::Result<Vec<u8>> {
     if body.left > limits::TAR_EXTENSION {
-        return Err(invalid(format!("an extended tar header of more than {} bytes", limits::TAR_EXTENSION)));
+        return Err(unsupported(format!("an extended tar header of more than {} bytes", limits::TAR_EXTENSION)));
     }
     let mut out = Vec::new();
     body.read_to_end(&mut out)?;
@@ -188,7 +185,7 @@ fn pax(body: &[u8], mut pending: Option<&mut Pending>) -> io::Result<()> {
         let record = record?;
         let key = record.key_bytes();
         if key.starts_with(b"GNU.sparse.") {
-            return Err(invalid("the tar has a sparse file; write the archive without"));
+            return Err(invalid("the tar has a sparse file; write the archive without such"));
         }
         if !matches!(key, b"path" | b"linkpath" | b"size") {
             continue;
