@@ -46,3 +46,5 @@ pub const ARCHIVE_SCAN: u64 = 4 << 30;
 pub const REPOSITORY_DOCUMENT: u64 = 512 << 20;
 /// A packing list, policy or configuration file.
 pub const CONFIGURATION: u64 = 4 << 20;
+/// Bytes of a URL of `files.list`.
+pub const URL: usize = 4096;

@@ -1,1 +1,3 @@
 //! op
+
+pub mod complete;
