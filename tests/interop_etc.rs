@@ -38,18 +38,29 @@ impl Drop for Server {
     }
 }
 
+/// What nginx leaves in the temporary folder.
+struct Leftovers(u16);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for part in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            let _ = fs::remove_dir_all(format!("/tmp/pouch-nginx-{}-{part}", self.0));
+        }
+    }
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
-fn package(root: &str) -> Described {
+fn package(kind: Kind, root: &str, path: &str) -> Described {
     let artifact = Artifact {
-        kind: Kind::Wheel,
+        kind,
         name: "a".into(),
         version: None,
         arch: None,
         root: RelPath::new(root).expect("a root"),
-        path: Some(RelPath::new("files/a.whl").expect("a path")),
+        path: Some(RelPath::new(path).expect("a path")),
         executable: false,
         blobs: vec![],
         labels: vec![],
@@ -59,7 +70,15 @@ fn package(root: &str) -> Described {
 
 /// Writes `etc/` of a generation and the given files, and points `current` to it.
 fn generation(site: &Path, number: u32, config: &SiteConfig, files: &[(&str, &[u8])]) {
-    let artifacts = vec![package("www/pypi"), package("www/odd name; {x}")];
+    let artifacts = vec![
+        package(Kind::Wheel, "www/pypi", "files/a.whl"),
+        package(Kind::Wheel, "www/odd name; {x}", "files/a.whl"),
+        package(Kind::Rpm, "www/rpms/local", "a.rpm"),
+        package(Kind::Rpm, "www/rpms/odd name", "a.rpm"),
+        package(Kind::Deb, "www/debs/local", "pkgs/a.deb"),
+        package(Kind::Deb, "www/debs/kept", "pool/a.deb"),
+        package(Kind::File, "www/debs/kept", "dists/bookworm/main/binary-amd64/Packages"),
+    ];
     let releases = vec![ReleaseView { stream: "s".into(), epoch: 1, sequence: 1, latest: true, artifacts }];
     let mut plan = Plan::new();
     pouch::target::etc::plan(&Catalog { releases }, &Context { config, time: 0 }, &mut plan).expect("rendered");
@@ -102,6 +121,7 @@ const PIP: &str =
 fn nginx_serves_a_site() {
     let site = tempfile::tempdir().expect("tempdir");
     let config = SiteConfig { http_port: free_port(), ..SiteConfig::default() };
+    let _leftovers = Leftovers(config.http_port);
     let (port, binary) = (config.http_port, (0..=255u8).collect::<Vec<u8>>());
     let files = |release: &'static [u8]| {
         vec![
@@ -214,4 +234,43 @@ fn the_registry_serves_a_site_and_takes_nothing() {
     assert!(get("/v2/library/x/tags/list").0.contains(" 200 "));
     generation(site.path(), 2, &config, &[]);
     assert!(get("/v2/library/x/tags/list").0.contains(" 404 "));
+}
+
+/// What a command prints; it must succeed.
+fn output(command: &mut Command) -> String {
+    let out = command.output().expect("the program is installed");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+#[test]
+fn clients_read_their_configuration() {
+    let site = tempfile::tempdir().expect("tempdir");
+    let config = SiteConfig { http_port: 8080, host: Some("depot.example".into()), ..SiteConfig::default() };
+    generation(site.path(), 1, &config, &[]);
+    let etc = site.path().join("current/etc");
+    let uris = output(
+        Command::new("apt-get")
+            .args(["update", "--print-uris", "-o", "Dir::Etc::SourceParts=/dev/null", "-o"])
+            .arg(format!("Dir::Etc::SourceList={}", etc.join("offline.list").display())),
+    );
+    for uri in ["debs/local/./InRelease", "debs/kept/dists/bookworm/InRelease", "debs/kept/dists/bookworm/main/binary-"]
+    {
+        assert!(uris.contains(&format!("http://depot.example:8080/{uri}")), "{uri}: {uris}");
+    }
+    let repositories = output(
+        Command::new("dnf")
+            .args(["-q", "repolist", "--all", "--releasever=9"])
+            .arg(format!("--setopt=reposdir={}", etc.display()))
+            .arg(format!("--setopt=cachedir={}", site.path().display()))
+            .arg(format!("--setopt=logdir={}", site.path().display())),
+    );
+    assert!(
+        repositories.contains("offline-repo ") && repositories.contains("Offline repo rpms/odd name"),
+        "{repositories}"
+    );
+    let pip = output(
+        Command::new("python3").args(["-m", "pip", "config", "list"]).env("PIP_CONFIG_FILE", etc.join("pip.conf")),
+    );
+    assert!(pip.contains("global.index-url='http://depot.example:8080/pypi/'"), "{pip}");
 }

@@ -39,11 +39,14 @@ const TAKEN: [&str; 13] = [
     "charts/**/index.yaml",
 ];
 
+/// Sources of different ecosystems.
+pub type Sources = Vec<Box<dyn Source>>;
+
 /// The sources of an `outputs/` folder, and what the user should know about it: defects that are mended, files that
 /// belong to nothing.
-pub fn sources(outputs: &Path) -> Result<(Vec<Box<dyn Source>>, Vec<String>), SourceError> {
+pub fn sources(outputs: &Path) -> Result<(Sources, Vec<String>), SourceError> {
     let found = Outputs::read(outputs)?;
-    let mut out: Vec<Box<dyn Source>> = Vec::new();
+    let mut out: Sources = Vec::new();
     out.extend(found.files.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
     out.extend(found.images.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
     out.extend(found.rpms.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
