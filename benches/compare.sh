@@ -33,7 +33,7 @@ mb() { awk -v n="$1" 'BEGIN{printf "%.1f", n/1e6}'; }
 # ---- pack against tar | zstd
 cd "$W"
 "$POUCH" key new k >/dev/null 2>&1
-"$POUCH" policy new --admin 1:bench=k.pub --stream bench --sealer sealer=k.pub --with k -o p >/dev/null
+"$POUCH" policy new --admin 1:bench=k.pub --stream bench --sealer bench=k.pub --with k -o p >/dev/null
 DIGEST=$("$POUCH" policy show p --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')
 prepare_pack() { rm -f b.pouch; }
 prepare_tar() { rm -f b.tar.zst; }

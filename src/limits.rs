@@ -83,3 +83,5 @@ pub const REPOSITORY_DOCUMENT: u64 = 512 << 20;
 pub const CONFIGURATION: u64 = 4 << 20;
 /// Format: bytes of an artifact's name, version, architecture, or of a label's key or value.
 pub const LABEL: usize = 4096;
+/// Bytes of a URL of `files.list`.
+pub const URL: usize = 4096;

@@ -186,6 +186,9 @@ impl Catalog {
 pub struct SiteConfig {
     /// The site's name, for receipts and statements.
     pub name: String,
+    /// The name or address at which clients reach the site; rendered client configuration says `YOUR_HOST` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// How many releases of a stream stay visible (at least 1).
     pub keep: u32,
     /// The port of the rendered nginx configuration.
@@ -196,7 +199,7 @@ pub struct SiteConfig {
 
 impl Default for SiteConfig {
     fn default() -> Self {
-        SiteConfig { name: "site".into(), keep: 2, http_port: 80, registry_port: 35000 }
+        SiteConfig { name: "site".into(), host: None, keep: 2, http_port: 80, registry_port: 35000 }
     }
 }
 

@@ -21,7 +21,7 @@ lab() { # NAME TREE CORPUS SCRIPT: adds up what a script of the laboratory says
 C=$W/$SIZE
 cd "$W"; rm -rf k k.pub p site* ./*.pouch
 "$POUCH" key new k > /dev/null
-"$POUCH" policy new --admin 1:owner=k.pub --stream lab --sealer packer=k.pub --with k -o p > /dev/null
+"$POUCH" policy new --admin 1:owner=k.pub --stream lab --sealer owner=k.pub --with k -o p > /dev/null
 D=$("$POUCH" policy show p --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])')
 for v in 1 2; do check "pack v$v" "$POUCH" pack --kubespray-offline "$C/v$v" --stream lab --sequence $v --seal-with k -o v$v.pouch; done
 # the same bytes with one thread, from another place, another time zone and locale, and with files made in another order

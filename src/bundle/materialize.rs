@@ -46,12 +46,12 @@ pub struct Materialized {
 }
 
 /// Where the blocks lie and what they hold.
-struct BlockTable {
-    rows: Vec<BlockRow>,
+pub(super) struct BlockTable {
+    pub rows: Vec<BlockRow>,
     /// Offset of each in the file.
-    at: Vec<u64>,
+    pub at: Vec<u64>,
     /// Number of the first chunk of each, and one past the last of all.
-    first_chunk: Vec<u64>,
+    pub first_chunk: Vec<u64>,
 }
 
 impl BlockTable {
@@ -68,17 +68,17 @@ impl BlockTable {
         BlockTable { rows, at, first_chunk }
     }
 
-    fn block_of(&self, chunk: u64) -> usize {
+    pub fn block_of(&self, chunk: u64) -> usize {
         self.first_chunk.partition_point(|first| *first <= chunk) - 1
     }
 }
 
 /// The carriage's tables, checked against each other.
-struct Tables {
-    blobs: Vec<Blob>,
-    recipes: Vec<Recipe>,
-    chunks: Vec<ChunkRow>,
-    blocks: BlockTable,
+pub(super) struct Tables {
+    pub blobs: Vec<Blob>,
+    pub recipes: Vec<Recipe>,
+    pub chunks: Vec<ChunkRow>,
+    pub blocks: BlockTable,
 }
 
 impl<M: Medium, T: Sync> Bundle<M, T> {
@@ -98,7 +98,7 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         self.tables().map(|_| ())
     }
 
-    fn require_blocks(&self) -> Result<(), BundleError> {
+    pub(super) fn require_blocks(&self) -> Result<(), BundleError> {
         match self.form() {
             Form::Full => Ok(()),
             Form::Head => Err(BundleError::NoBlocks("the head of a bundle in volumes")),
@@ -159,7 +159,7 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         )
     }
 
-    fn tables(&self) -> Result<Tables, BundleError> {
+    pub(super) fn tables(&self) -> Result<Tables, BundleError> {
         let blobs = self.blobs()?;
         let blocks = self.block_table()?;
         let chunks: Vec<ChunkRow> = self.rows()?;

@@ -10,6 +10,7 @@ use crate::format::FormatError;
 use std::io;
 
 mod blocks;
+mod extract;
 mod index;
 pub mod index_only;
 mod materialize;
@@ -18,6 +19,7 @@ mod sealed;
 mod tests;
 mod writer;
 
+pub use extract::Extractor;
 pub use index::Bundle;
 pub use materialize::{BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};

@@ -82,6 +82,7 @@ pub enum Command {
     )]
     Export(Export),
     /// Says what kubespray's lists ask for and a bundle lacks
+    #[command(after_help = "Example:\n  pouch complete k8s-1.pouch --lists kubespray/contrib/offline/temp")]
     Complete(Complete),
     /// Prints a completion script for a shell
     Completions {
@@ -365,6 +366,9 @@ pub enum Site {
         /// The site's name
         #[arg(long, default_value = "site")]
         name: String,
+        /// The name or address under which clients reach this site; rendered into their configuration
+        #[arg(long)]
+        host: Option<String>,
         /// Port of the rendered nginx configuration
         #[arg(long, default_value_t = 80)]
         http_port: u16,

@@ -28,7 +28,7 @@ struct Initialised {
 
 /// `pouch site init`.
 pub fn site(command: SiteCommand, common: &Common) -> Outcome {
-    let SiteCommand::Init { site, policy: file, confirm, keep, name, http_port, registry_port } = command;
+    let SiteCommand::Init { site, policy: file, confirm, keep, name, host, http_port, registry_port } = command;
     let chain = policy::read(&file)?;
     let digest = chain.policy().digest();
     let said = Digest::from_hex(confirm.trim().trim_start_matches("sha256:"))
@@ -40,7 +40,7 @@ pub fn site(command: SiteCommand, common: &Common) -> Outcome {
     if !pouch::trust::text::is_name(&name) {
         return Err(Fail::usage(format!("{name:?} is not a name: letters, digits and . _ - @ +, at most 64")));
     }
-    let config = SiteConfig { name, keep, http_port, registry_port };
+    let config = SiteConfig { name, keep, host, http_port, registry_port };
     let bytes = policies::to_file(&chain)?;
     Site::init(&site, &config, PolicyFile { digest, bytes: &bytes }, keys::now())?;
     let report = Initialised { site: site.display().to_string(), policy: digest.hex(), keep };

@@ -2,6 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+pub mod complete;
 pub mod export;
 pub mod pack;
 pub mod payload;

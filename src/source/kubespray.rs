@@ -11,7 +11,7 @@ use super::list::{children, entries, read_text};
 use super::oci::{Naming, OciSource};
 use super::pypi::PypiSource;
 use super::rpm::RpmSource;
-use super::{Source, SourceError};
+use super::{Metadata, Source, SourceError};
 use crate::relpath::RelPath;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,11 +39,14 @@ const TAKEN: [&str; 13] = [
     "charts/**/index.yaml",
 ];
 
+/// Sources of different ecosystems.
+pub type Sources = Vec<Box<dyn Source>>;
+
 /// The sources of an `outputs/` folder, and what the user should know about it: defects that are mended, files that
 /// belong to nothing.
-pub fn sources(outputs: &Path) -> Result<(Vec<Box<dyn Source>>, Vec<String>), SourceError> {
+pub fn sources(outputs: &Path) -> Result<(Sources, Vec<String>), SourceError> {
     let found = Outputs::read(outputs)?;
-    let mut out: Vec<Box<dyn Source>> = Vec::new();
+    let mut out: Sources = Vec::new();
     out.extend(found.files.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
     out.extend(found.images.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
     out.extend(found.rpms.into_iter().map(|s| Box::new(s) as Box<dyn Source>));
@@ -65,6 +68,12 @@ struct Outputs {
     notes: Vec<String>,
 }
 
+/// kubespray-offline makes the lists of its own `local` repositories itself, unsigned; those of any other folder are
+/// somebody's mirror.
+fn repository_metadata(root: &RelPath) -> Metadata {
+    if root.file_name() == "local" { Metadata::Render } else { Metadata::Auto }
+}
+
 impl Outputs {
     fn read(outputs: &Path) -> Result<Outputs, SourceError> {
         let part = |name: &str| Some(outputs.join(name)).filter(|p| p.is_dir());
@@ -82,10 +91,12 @@ impl Outputs {
             found.images(outputs, &images, &mut untaken)?;
         }
         for (from, root) in found.repositories(outputs, "rpms")? {
-            found.rpms.push(RpmSource { from, root, metadata: super::Metadata::Auto });
+            let metadata = repository_metadata(&root);
+            found.rpms.push(RpmSource { from, root, metadata });
         }
         for (from, root) in found.repositories(outputs, "debs")? {
-            found.debs.push(DebSource { from, root, metadata: super::Metadata::Auto });
+            let metadata = repository_metadata(&root);
+            found.debs.push(DebSource { from, root, metadata });
         }
         if let Some(from) = part("pypi") {
             found.pypi = Some(PypiSource { root: path("www/pypi", &from)?, from });

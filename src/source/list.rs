@@ -482,6 +482,22 @@ mod tests {
     }
 
     #[test]
+    fn mutations_never_panic() {
+        let dir = tree();
+        let good = "stream = 'é'\n[[files]]\nfrom = ['bin/*', 'py']\nto = '/x/'\ninclude = ['**/{a,b}']\n[[images]]\n\
+                    from = 'img/[xy].tar'\nname = 'a:1'\nkeep-host = true\n[[rpms]]\nfrom = 'rpms/*'\nmetadata = 'keep'\n";
+        assert_eq!(parse(good, dir.path()).expect("a list").len(), 6);
+        for at in 0..good.len() {
+            for byte in [b'"', b'\'', b'[', b'\n', 0, 0xff] {
+                let mut bytes = good.as_bytes().to_vec();
+                bytes[at] = byte;
+                let _ = parse(&String::from_utf8_lossy(&bytes), dir.path());
+                let _ = parse(&String::from_utf8_lossy(&bytes[..at]), dir.path());
+            }
+        }
+    }
+
+    #[test]
     fn comments_and_blank_lines_are_no_entries() {
         let got: Vec<&str> = entries("a:1\n# no\n\n  b#c:2  \r\nd:3 # why\n").collect();
         assert_eq!(got, ["a:1", "b#c:2", "d:3"]);

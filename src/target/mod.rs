@@ -46,6 +46,16 @@ pub enum TargetError {
         /// Why not.
         why: String,
     },
+    /// A value of the site's configuration cannot be rendered.
+    #[error("the site's {field} {value:?} cannot be rendered: {why}")]
+    Configuration {
+        /// Which value.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }
 
 impl Classified for TargetError {

@@ -1,0 +1,3 @@
+#!/bin/sh
+. ./config.sh
+echo this would set up a machine

@@ -1,0 +1,3 @@
+module example.org/Pouch/sample
+
+go 1.20
