@@ -7,6 +7,8 @@ use std::io::Write as _;
 
 mod args;
 mod bundle;
+mod complete;
+mod demo;
 mod fail;
 mod keys;
 mod pack;
@@ -22,6 +24,8 @@ use fail::{Fail, Outcome};
 /// What every command gets beside its arguments.
 pub struct Common {
     json: bool,
+    /// Print no result (a step of the demo).
+    silent: bool,
     bar: progress::Bar,
 }
 
@@ -37,6 +41,9 @@ fn out(text: &str) {
 impl Common {
     /// Prints a report: as JSON if asked for, else as text.
     fn report<T: serde::Serialize>(&self, report: &T, text: impl FnOnce(&T) -> String) -> Outcome {
+        if self.silent {
+            return Ok(());
+        }
         if !self.json {
             out(&print::visible(&text(report)));
             return Ok(());
@@ -56,7 +63,7 @@ pub fn run() -> std::process::ExitCode {
             return if e.use_stderr() { 2.into() } else { 0.into() };
         }
     };
-    let common = Common { json: cli.json, bar: progress::Bar::new(cli.quiet) };
+    let common = Common { json: cli.json, silent: false, bar: progress::Bar::new(cli.quiet) };
     match dispatch(cli.command, &common) {
         Ok(()) => 0.into(),
         Err(fail) => {
@@ -97,6 +104,7 @@ fn dispatch(command: Command, common: &Common) -> Outcome {
             clap_mangen::generate_to(Cli::command(), &dir)
                 .map_err(|e| Fail::io(format!("cannot write manual pages into {}", dir.display()), e))
         }
-        _ => Err(Fail::usage("not yet")),
+        Command::Complete(a) => complete::run(a, common),
+        Command::Demo(a) => demo::run(a, common),
     }
 }
