@@ -1,7 +1,7 @@
 //! A *faulty disk* is another disk whose n-th changing verb fails, or stops everything from there on.
 //!
 //! It is for tests: "stop" is what a killed process looks like to the files, "fail" is a full or failing disk. It does not
-//! forget unsynced bytes. Not part of the specification.
+//! forget unsynced bytes, so barriers are counted and not carried out. Not part of the specification.
 
 use super::disk::{Disk, DiskError, DiskFile, Guard, Node, Place, Space, Stat};
 use std::ffi::OsString;
@@ -152,8 +152,7 @@ impl<D: Disk> Disk for Faulty<D> {
         self.inner.set_time(place, time)
     }
     fn sync(&self, places: &[Place]) -> Result<(), DiskError> {
-        self.step("sync", places.first().unwrap_or(&Place::root()))?;
-        self.inner.sync(places)
+        self.step("sync", places.first().unwrap_or(&Place::root()))
     }
 }
 
@@ -196,7 +195,6 @@ impl DiskFile for FaultyFile {
         self.inner.set_time(time)
     }
     fn sync(&self) -> io::Result<()> {
-        self.shared.step()?;
-        self.inner.sync()
+        self.shared.step()
     }
 }

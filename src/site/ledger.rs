@@ -102,19 +102,29 @@ pub enum Event {
     },
 }
 
-/// A line of the log.
+/// What a line of the log says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its number, from 1.
     pub n: u64,
     /// When, in Unix seconds by the site's own clock.
     pub time: i64,
-    /// SHA-256 of the line before, its newline included; 64 zeros in the first.
+    /// `line` of the line before; 64 zeros in the first.
     #[serde(deserialize_with = "digest")]
     pub prev: Digest,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// A line of the log.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    record: Record,
+    /// SHA-256 of the record's own JSON.
+    #[serde(deserialize_with = "digest")]
+    line: Digest,
 }
 
 /// The log as it was read.
@@ -124,7 +134,7 @@ pub struct Ledger {
     pub records: Vec<Record>,
     /// Bytes of these lines in the file.
     end: u64,
-    /// SHA-256 of the last of these lines.
+    /// `line` of the last of these lines.
     last: Digest,
     /// Bytes after them, left by an append that did not finish.
     pub torn_bytes: u64,
@@ -133,8 +143,8 @@ pub struct Ledger {
 const NO_LINE: Digest = Digest([0; 32]);
 
 impl Ledger {
-    /// Reads and verifies the log; an absent one is empty. A last line that is incomplete or does not verify is an
-    /// append that never finished: nothing relied on it, because what a line announces is done after it is durable.
+    /// Reads and verifies the log; an absent one is empty. What an append that never finished left at the end is no
+    /// line: nothing relied on it, because what a line announces is done after it is durable.
     pub fn read(disk: &dyn Disk) -> Result<Ledger, SiteError> {
         let bytes = match disk.stat(&layout::log())? {
             None => Vec::new(),
@@ -150,8 +160,8 @@ impl Ledger {
             let len = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at(len);
             match out.verify(line) {
-                Ok(record) => out.push(record, line),
-                Err(_) if after.is_empty() => {
+                Ok((record, sha256)) => out.push(record, sha256, line.len()),
+                Err(_) if after.is_empty() && is_torn(line) => {
                     out.torn_bytes = line.len() as u64;
                     return Ok(out);
                 }
@@ -166,35 +176,38 @@ impl Ledger {
     }
 
     /// A line is good if it is the next one and there is no other way to write it.
-    fn verify(&self, line: &[u8]) -> Result<Record, String> {
-        let record: Record = serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
+    fn verify(&self, line: &[u8]) -> Result<(Record, Digest), String> {
+        let Line { record, line: sha256 } =
+            serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
         if record.prev != self.last || record.n != self.next() {
             return Err("does not follow the line before it; a line was changed or removed".into());
         }
-        if line_of(&record)? != line {
-            return Err("is not written as this version writes it".into());
+        if line_of(&record)? != (line.to_vec(), sha256) {
+            return Err("was changed, or is not written as this version writes it".into());
         }
-        Ok(record)
+        Ok((record, sha256))
     }
 
     fn next(&self) -> u64 {
         self.records.len() as u64 + 1
     }
 
-    fn push(&mut self, record: Record, line: &[u8]) {
+    fn push(&mut self, record: Record, sha256: Digest, len: usize) {
         self.records.push(record);
-        self.end += line.len() as u64;
-        self.last = Digest::of(line);
+        self.end += len as u64;
+        self.last = sha256;
     }
 
     /// Appends one event, durably. What an unfinished append left is cut off first.
     pub(crate) fn append(&mut self, disk: &dyn Disk, time: i64, event: Event) -> Result<(), SiteError> {
         let record = Record { n: self.next(), time, prev: self.last, event };
-        let line = line_of(&record).map_err(|why| SiteError::damaged(layout::log(), why))?;
+        let (line, sha256) = line_of(&record).map_err(|why| SiteError::damaged(layout::log(), why))?;
         if line.len() > LINE_BYTES {
             let (have, limit) = (line.len() as u64, LINE_BYTES as u64);
             return Err(SiteError::TooLarge { what: "a line of the ledger", have, limit });
         }
+        // What cannot be read again is not written.
+        self.verify(&line).map_err(|why| SiteError::damaged(layout::log(), format!("a new line {why}")))?;
         let file = disk.reopen(&layout::log())?;
         let write = || -> std::io::Result<()> {
             if file.len()? != self.end {
@@ -209,7 +222,7 @@ impl Ledger {
             source,
         })?;
         self.torn_bytes = 0;
-        self.push(record, &line);
+        self.push(record, sha256, line.len());
         Ok(())
     }
 
@@ -241,10 +254,18 @@ impl Ledger {
     }
 }
 
-fn line_of(record: &Record) -> Result<Vec<u8>, String> {
-    let mut line = serde_json::to_vec(record).map_err(|e| e.to_string())?;
+/// The line of a record, and its digest: that of the record's JSON before the digest is put into it.
+fn line_of(record: &Record) -> Result<(Vec<u8>, Digest), String> {
+    let sha256 = Digest::of(&serde_json::to_vec(record).map_err(|e| e.to_string())?);
+    let mut line = serde_json::to_vec(&Line { record: record.clone(), line: sha256 }).map_err(|e| e.to_string())?;
     line.push(b'\n');
-    Ok(line)
+    Ok((line, sha256))
+}
+
+/// A line of text has no NUL; a last line that has one, or lacks its newline, is what a crash left of an append: its
+/// first part, or all of it with holes. Anything else that does not verify was changed later.
+fn is_torn(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") || line.contains(&0)
 }
 
 /// A switch that was announced and neither confirmed nor denied.

@@ -4,7 +4,7 @@
 //! It renders nothing and brings in no blobs. Specified in `spec/site.md`, section "Publishing".
 
 use crate::digest::{Blob, Digest, Hasher};
-use crate::fs::disk::{Disk, DiskError, Node, Place, remove_all, write_new};
+use crate::fs::disk::{Disk, DiskError, Place, remove_all, write_new};
 use crate::model::{Content, Entry, Plan};
 use crate::monitor::Monitor;
 use crate::relpath::{RelPath, fold};
@@ -93,7 +93,14 @@ impl Writer {
         };
         let root = layout::building(number);
         remove_all(self.disk(), &root)?;
-        let mut build = Build { disk: self.disk(), root, time: info.time, to_sync: Vec::new(), listed: Vec::new() };
+        let mut build = Build {
+            disk: self.disk(),
+            root,
+            time: info.time,
+            folders: Vec::new(),
+            fresh: Vec::new(),
+            listed: Vec::new(),
+        };
         build.folders(plan, &carried)?;
         for (path, entry) in plan.files() {
             build.file(path, entry, lens)?;
@@ -159,7 +166,8 @@ struct Build<'a> {
     disk: &'a dyn Disk,
     root: Place,
     time: i64,
-    to_sync: Vec<Place>,
+    folders: Vec<Place>,
+    fresh: Vec<Place>,
     listed: Vec<ListedFile>,
 }
 
@@ -180,7 +188,7 @@ impl Build<'_> {
 
     fn folder(&mut self, place: Place) -> Result<(), SiteError> {
         self.disk.make_folder(&place, layout::FOLDER_MODE)?;
-        self.to_sync.push(place);
+        self.folders.push(place);
         Ok(())
     }
 
@@ -260,13 +268,13 @@ impl Build<'_> {
             path: self.disk.root().join(to.path()),
             source,
         })?;
-        self.to_sync.push(to);
+        self.fresh.push(to);
         Ok(false)
     }
 
     fn fresh(&mut self, place: Place, bytes: &[u8]) -> Result<(), SiteError> {
         write_new(self.disk, &place, bytes, layout::FILE_MODE, self.time)?;
-        self.to_sync.push(place);
+        self.fresh.push(place);
         Ok(())
     }
 
@@ -295,13 +303,12 @@ impl Build<'_> {
         text.push(b'\n');
         self.fresh(inner.child(layout::INNER_FILES), &list)?;
         self.fresh(inner.child(layout::INNER_INFO), &text)?;
-        for place in &self.to_sync {
-            if self.disk.stat(place)?.is_some_and(|s| s.node == Node::Folder) {
-                self.disk.set_time(place, self.time)?;
-            }
+        for folder in &self.folders {
+            self.disk.set_time(folder, self.time)?;
         }
-        self.to_sync.push(layout::staging());
-        self.disk.sync(&self.to_sync).map_err(SiteError::Barrier)
+        self.fresh.append(&mut self.folders);
+        self.fresh.push(layout::staging());
+        self.disk.sync(&self.fresh).map_err(SiteError::Barrier)
     }
 }
 

@@ -1,21 +1,20 @@
-//! Tests of a site as a whole: what each verb may leave when it fails or is the last, what an attacker planted, and what
-//! a check finds.
+//! Tests of a site as a whole. Here: its ordinary life. In files of their own: what each verb leaves when it is the last
+//! or fails, and what an attacker planted or a disk lost.
 
-use super::generation::Origin;
+mod crash;
+mod hostile;
+
 use super::init::PolicyFile;
 use super::*;
-use crate::class::{Class, Classified};
-use crate::fs::disk::Node;
 use crate::fs::faulty::{Fault, Faulty};
-use crate::kind::BlobReader;
 use crate::model::{Content, Plan};
 use crate::monitor::Silent;
 use crate::relpath::RelPath;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 const TIME: i64 = 1_700_000_000;
 const NOW: i64 = 1_800_000_000;
@@ -88,44 +87,29 @@ fn import(writer: &Writer, sequence: u64) -> Result<GenerationNumber, SiteError>
     writer.publish(&plan, &info(sequence), NOW, &Silent)
 }
 
-type Tree = BTreeMap<String, (u32, i64, Vec<u8>)>;
-
-/// All below `root`: modes, times and bytes. Times of folders that change with every run are left out, and with `ledger`
-/// false the ledger, which tells of interruptions, as well.
-fn tree(root: &std::path::Path, ledger: bool) -> Tree {
-    let mut out = Tree::new();
-    for entry in walkdir::WalkDir::new(root).min_depth(1) {
-        let entry = entry.expect("walk");
-        let name = entry.path().strip_prefix(root).expect("below").to_str().expect("utf-8").to_owned();
-        if name.starts_with("ledger") && !ledger {
-            continue;
-        }
-        let meta = entry.path().symlink_metadata().expect("stat");
-        let in_generation = name.starts_with("generations/");
-        let time = if meta.is_file() && !name.ends_with("log") && name != "lock" || in_generation && meta.is_dir() {
-            meta.mtime()
-        } else {
-            0
-        };
-        let bytes = match meta.file_type() {
-            t if t.is_file() => fs::read(entry.path()).expect("read"),
-            t if t.is_symlink() => fs::read_link(entry.path()).expect("link").into_os_string().into_encoded_bytes(),
-            _ => Vec::new(),
-        };
-        out.insert(name, (meta.mode() & 0o7777, time, bytes));
-    }
-    out
+/// A disk without faults whose barriers cost nothing.
+fn sound(root: &Path) -> Arc<dyn Disk> {
+    Arc::new(Faulty::new(RealDisk::make(root).expect("open"), u64::MAX, Fault::Stop))
 }
 
-fn new_site(dir: &std::path::Path) -> Site {
-    Site::init(dir, &SiteConfig::default(), policy(), NOW).expect("init")
+fn open(root: &Path) -> Site {
+    Site::on(sound(root)).expect("open")
+}
+
+fn lock(root: &Path) -> Writer {
+    open(root).lock(NOW).expect("lock")
+}
+
+fn new_site(root: &Path) -> Site {
+    Site::init_on(sound(root), &SiteConfig::default(), policy(), NOW).expect("init")
 }
 
 #[test]
 fn a_site_from_init_to_rollback() {
     let dir = tempfile::tempdir().expect("tempdir");
     let root = dir.path().join("site");
-    let writer = new_site(&root).lock(NOW).expect("lock");
+    let site = Site::init(&root, &SiteConfig::default(), policy(), NOW).expect("init");
+    let writer = site.lock(NOW).expect("lock");
     assert_eq!(writer.current().expect("current"), None);
     assert_eq!(writer.policy().expect("policy"), (policy().digest, POLICY.to_vec()));
     assert_eq!(import(&writer, 1).expect("import"), GenerationNumber(1));
