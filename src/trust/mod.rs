@@ -7,6 +7,7 @@ mod armor;
 #[cfg(test)]
 mod cases;
 pub mod chain;
+pub mod explain;
 pub mod key;
 pub mod order;
 pub mod policy;
