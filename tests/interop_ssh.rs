@@ -44,6 +44,10 @@ fn must(output: Output) -> String {
 
 /// Whether `ssh-keygen -Y verify` accepts.
 fn they_accept(key: &PublicKey, namespace: &str, text: &[u8], signature: &[u8]) -> bool {
+    they_accept_line(&key.openssh(), namespace, text, signature)
+}
+
+fn they_accept_line(key: &str, namespace: &str, text: &[u8], signature: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("folder");
     std::fs::write(folder.path().join("allowed"), format!("owner {key}\n")).expect("written");
     std::fs::write(folder.path().join("sig"), signature).expect("written");
@@ -156,6 +160,7 @@ fn we_accept_what_their_agent_signs() {
         .spawn()
         .expect("ssh-agent is installed (package openssh-client)");
     while !socket.exists() {
+        assert!(agent.try_wait().expect("asked").is_none(), "the agent ended");
         std::thread::yield_now();
     }
     let run = |program: &str, args: &[&str]| {
@@ -268,23 +273,120 @@ fn unarmored(signature: &str) -> Vec<u8> {
     STANDARD.decode(body).expect("base64")
 }
 
+/// An SSHSIG with each part as given.
+fn blob(key: &[u8], reserved: &[u8], hash: &str, signature: &[u8]) -> Vec<u8> {
+    let mut out = b"SSHSIG\0\0\0\x01".to_vec();
+    out.extend(joined(&[key, NAMESPACE.as_bytes(), reserved, hash.as_bytes(), signature]));
+    out
+}
+
+fn line(key: &[u8]) -> String {
+    let n = usize::from(key[3]);
+    format!("{} {}", String::from_utf8_lossy(&key[4..4 + n]), STANDARD.encode(key))
+}
+
+fn ed25519_blob(point: &[u8; 32]) -> Vec<u8> {
+    joined(&[b"ssh-ed25519", point])
+}
+
+/// A signature over TEXT that anybody can make for a key that is the neutral element: R neutral, S zero.
+fn for_neutral(point: &[u8; 32]) -> (String, Vec<u8>) {
+    let mut raw = [0u8; 64];
+    raw[0] = 1;
+    let key = ed25519_blob(point);
+    let signature = joined(&[b"ssh-ed25519", &raw]);
+    (line(&key), armored(&blob(&key, b"", "sha512", &signature), 70).into_bytes())
+}
+
+/// P-256: the numbers of a signature, to be written in other ways.
+fn p256_parts(key: &PrivateKey) -> (Vec<u8>, Vec<u8>) {
+    let whole = key.sign(&to_sign(NAMESPACE, TEXT));
+    let pair = &whole[4 + 19 + 4..];
+    let n = usize::from(pair[3]);
+    (pair[4..4 + n].to_vec(), pair[4 + n + 4..].to_vec())
+}
+
+fn p256_armor(key: &PrivateKey, r: &[u8], s: &[u8]) -> Vec<u8> {
+    let signature = joined(&[b"ecdsa-sha2-nistp256", &joined(&[r, s])]);
+    armored(&blob(key.public().blob(), b"", "sha512", &signature), 70).into_bytes()
+}
+
+/// A key and a signature of a kind that pouch does not take.
+fn other_kind(kind: &[&str]) -> (String, Vec<u8>) {
+    let (folder, file) = their_key(kind, "");
+    std::fs::write(folder.path().join("text"), TEXT).expect("written");
+    must(keygen(&["-Y", "sign", "-q", "-n", NAMESPACE, "-f", "key", "text"], folder.path(), b""));
+    let line = std::fs::read_to_string(file.with_extension("pub")).expect("pub").trim().to_owned();
+    (line, std::fs::read(folder.path().join("text.sig")).expect("signature"))
+}
+
 /// The table "What pouch refuses and ssh-keygen accepts" of `spec/trust.md`, row by row.
 #[test]
 fn where_we_are_stricter() {
     let key = PrivateKey::from_ed25519_seed(&[3; 32], "").expect("key");
+    let (key_line, key_blob) = (key.public().openssh(), key.public().blob());
     let good = sign(&key, NAMESPACE, TEXT);
-    let blob = unarmored(&good);
-    let rows: Vec<(&str, Vec<u8>)> = vec![
-        ("lines of 64 columns", armored(&blob, 64).into_bytes()),
-        ("one long line", armored(&blob, 10_000).into_bytes()),
-        ("something after the END line", format!("{good}x\n").into_bytes()),
-        ("an empty line after the END line", format!("{good}\n").into_bytes()),
-        ("spaces inside", good.replacen("U1NIU0lH", "U1NI U0lH", 1).into_bytes()),
+    let whole = unarmored(&good);
+    let mut sha256 = b"SSHSIG".to_vec();
+    sha256.extend(joined(&[NAMESPACE.as_bytes(), b"", b"sha256", &Sha256::digest(TEXT)]));
+    let sha256 = armored(&blob(key_blob, b"", "sha256", &key.sign(&sha256)), 70);
+    let reserved = armored(&blob(key_blob, b"x", "sha512", &key.sign(&to_sign(NAMESPACE, TEXT))), 70);
+    let card = PrivateKey::from_p256_scalar(&[0x5a; 32], "").expect("key");
+    let (r, s) = p256_parts(&card);
+    let padded = [&[0, 0], &r[..]].concat();
+    let mut neutral = [0u8; 32];
+    neutral[0] = 1;
+    let mut beyond = [0xff; 32]; // p + 1: the same point in a second form
+    (beyond[0], beyond[31]) = (0xee, 0x7f);
+    let token = Token::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[9; 32]));
+    let token_line = |application| token.public(application).openssh();
+    let mut rows: Vec<(&str, String, Vec<u8>)> = vec![
+        ("lines of 64 columns", key_line.clone(), armored(&whole, 64).into()),
+        ("one long line", key_line.clone(), armored(&whole, 10_000).into()),
+        ("something after the END line", key_line.clone(), format!("{good}x\n").into()),
+        ("an empty line after the END line", key_line.clone(), format!("{good}\n").into()),
+        ("spaces in the base64", key_line.clone(), good.replacen("U1NIU0lH", "U1NI U0lH", 1).into()),
+        ("hash sha256", key_line.clone(), sha256.into()),
+        ("a reserved field that is not empty", key_line, reserved.into()),
+        ("numbers with zeros in front", card.public().openssh(), p256_armor(&card, &padded, &s)),
+        ("a token that nobody touched", token_line(SSH_APPLICATION), token.sign(SSH_APPLICATION, 0, TEXT)),
+        ("a token for another application", token_line("ssh:other"), token.sign("ssh:other", 1, TEXT)),
     ];
-    for (name, signature) in rows {
-        assert!(they_accept(key.public(), NAMESPACE, TEXT, &signature), "ssh-keygen accepts {name}");
-        assert!(!we_accept(key.public(), NAMESPACE, TEXT, &signature), "pouch refuses {name}");
+    let (line, signature) = for_neutral(&neutral);
+    rows.push(("a key of small order", line, signature));
+    let (line, signature) = for_neutral(&beyond);
+    rows.push(("a key in a second form", line, signature));
+    for (name, kind) in [("RSA", &["-t", "rsa", "-b", "2048"]), ("P-384", &["-t", "ecdsa", "-b", "384"])] {
+        let (line, signature) = other_kind(kind);
+        rows.push((name, line, signature));
     }
+    for (name, line, signature) in rows {
+        assert!(they_accept_line(&line, NAMESPACE, TEXT, &signature), "ssh-keygen accepts {name}");
+        let key = PublicKey::parse(line.as_bytes());
+        assert!(!key.is_ok_and(|k| we_accept(&k, NAMESPACE, TEXT, &signature)), "pouch refuses {name}");
+    }
+    // Cards make either of the two S; both accept both.
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let low = less(order, &s);
+    let other = p256_armor(&card, &r, &low);
+    assert!(they_accept(card.public(), NAMESPACE, TEXT, &other) && we_accept(card.public(), NAMESPACE, TEXT, &other));
+}
+
+/// `order - number`, as an `mpint`.
+fn less(order: &str, number: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Digest::from_hex(order).expect("hex").0.to_vec();
+    let mut borrow = false;
+    let padded = [vec![0; 33 - number.len()], number.to_vec()].concat();
+    for (o, n) in out.iter_mut().zip(&padded[1..]).rev() {
+        let (d, b1) = o.overflowing_sub(*n);
+        let (d, b2) = d.overflowing_sub(u8::from(borrow));
+        (*o, borrow) = (d, b1 || b2);
+    }
+    let mut out: Vec<u8> = out.into_iter().skip_while(|b| *b == 0).collect();
+    if out[0] >= 0x80 {
+        out.insert(0, 0);
+    }
+    out
 }
 
 /// Damage that both refuse: so that nothing of it needs a row in the table.
@@ -376,4 +478,37 @@ fn a_release_through_stock_tools() {
     must(keygen(&["-Y", "sign", "-q", "-n", NAMESPACE, "-f", "carol", "approve.txt"], folder.path(), b"y\n"));
     let args = ["-Y", "verify", "-f", "allowed", "-I", "carol", "-n", NAMESPACE, "-s", "approve.txt.sig"];
     assert!(!keygen(&args, folder.path(), texts[2].2.as_bytes()).status.success());
+}
+
+/// Every statement that counts in the vectors, and one of each kind, by `ssh-keygen`.
+#[test]
+fn they_accept_every_vector_that_counts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors/trust");
+    let policy = Policy::parse(&std::fs::read(root.join("releases/POLICY")).expect("vectors")).expect("policy");
+    let allowed = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(&allowed, allowed_signers(&policy)).expect("written");
+    let mut files = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("releases")).expect("vectors") {
+        let path = entry.expect("entry").path();
+        if path.extension().is_some_and(|e| e == "expect") {
+            let text = std::fs::read_to_string(path).expect("text");
+            let counts = text.lines().filter_map(|l| l.strip_prefix("statement: ")?.strip_suffix(" counts"));
+            files.extend(counts.map(|name| root.join(format!("releases/statements/{name}.txt"))));
+        }
+    }
+    files.extend(std::fs::read_dir(root.join("kinds")).expect("vectors").map(|e| e.expect("entry").path()));
+    files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
+    assert!(files.len() > 40, "{}", files.len());
+    for file in files {
+        let text = std::fs::read(&file).expect("text");
+        let signature = file.with_extension("txt.sig");
+        let sig = SshSig::parse(&std::fs::read(&signature).expect("signature")).expect("in form");
+        let role = policy.role(&sig.key_blob).expect("a key of the policy");
+        let names = [&allowed.path().to_owned(), &signature].map(|p| p.to_str().expect("utf-8").to_owned());
+        let args = ["-Y", "verify", "-f", &names[0], "-I", &role.owner, "-n", &sig.namespace, "-s", &names[1]];
+        // Samples of kinds are all by one admin, who may not make each kind: there only the signature is checked.
+        let check = ["-Y", "check-novalidate", "-n", &sig.namespace, "-s", &names[1]];
+        let kinds = file.parent().is_some_and(|p| p.ends_with("kinds"));
+        must(keygen(if kinds { &check } else { &args }, &root, &text));
+    }
 }

@@ -17,6 +17,8 @@ mod rules;
 pub mod sshsig;
 pub mod statement;
 pub mod text;
+#[cfg(test)]
+mod vectors;
 pub mod verify;
 mod wire;
 

@@ -135,6 +135,18 @@ pub enum Order {
 }
 
 impl Order {
+    /// The word for `--json` and vectors.
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::First => "first",
+            Order::Newer => "newer",
+            Order::Same => "same",
+            Order::Again => "again",
+            Order::Older => "older",
+            Order::Permitted => "permitted",
+        }
+    }
+
     /// Whether the release becomes its stream's latest.
     pub fn leads(self) -> bool {
         !matches!(self, Order::Same | Order::Older)
@@ -192,6 +204,18 @@ pub enum OrderRefusal {
 }
 
 impl OrderRefusal {
+    /// The word for `--json` and vectors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            OrderRefusal::Floor { .. } => "floor",
+            OrderRefusal::Older { .. } => "older",
+            OrderRefusal::Gap { .. } => "gap",
+            OrderRefusal::Epoch { .. } => "epoch",
+            OrderRefusal::Taken { .. } => "taken",
+            OrderRefusal::Lost => "lost",
+        }
+    }
+
     /// Whether a permit of the admins can allow it.
     pub fn permit_helps(&self) -> bool {
         !matches!(self, OrderRefusal::Floor { .. } | OrderRefusal::Taken { .. })
