@@ -78,9 +78,15 @@ pub fn verify(
 ) -> Result<Verdict, TrustError> {
     let mut scale = Scale::new(subject, policy, state, now);
     let voices = scale.listen(statements);
-    scale.hear_revocations(&voices);
-    scale.hear_rejections(&voices);
-    let sealed = scale.choose_seal(&voices);
+    decide(scale, &voices)
+}
+
+/// Steps 6 to 13: what the voices come to.
+fn decide(mut scale: Scale<'_>, voices: &[Voice<'_>]) -> Result<Verdict, TrustError> {
+    let (policy, state) = (scale.policy, scale.state);
+    scale.hear_revocations(voices);
+    scale.hear_rejections(voices);
+    let sealed = scale.choose_seal(voices);
     scale.forbidden();
     let Some(sealed) = sealed else {
         scale.reasons.insert(0, Reason::NoSeal);
@@ -89,8 +95,8 @@ pub fn verify(
     let Some(stream) = policy.stream(&sealed.seal.identity.stream) else {
         return Err(scale.refuse(Some(sealed), Vec::new())); // a seal counts only for a stream of the policy
     };
-    let approvals = scale.count_approvals(&voices, &sealed, stream);
-    let permits = scale.count_permits(&voices, &sealed);
+    let approvals = scale.count_approvals(voices, &sealed, stream);
+    let permits = scale.count_permits(voices, &sealed);
     let decided = order(&sealed.seal.identity, stream, state, |from| permits.contains(&from));
     match decided {
         Ok(order) if scale.reasons.is_empty() => Ok(scale.verdict(sealed, approvals, order)),
@@ -103,6 +109,7 @@ pub fn verify(
 }
 
 /// A statement that a key of the policy really made.
+#[derive(Clone)]
 struct Voice<'a> {
     index: usize,
     statement: Statement,
@@ -464,3 +471,6 @@ impl<'a> Scale<'a> {
         TrustError::Refused(Box::new(Refusal { release, reasons, sealed, approvals, reports, notes, learned }))
     }
 }
+
+#[cfg(test)]
+mod oracle;
