@@ -169,3 +169,99 @@ pub fn admins_who_signed(policy: &Policy, signed: &[Signed], revoked: &BTreeSet<
     }
     owners
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::cases::{key, policy, public, quorum, revoked, run, terms};
+    use crate::trust::policy::PolicyTerms;
+    use crate::trust::statement::Revoked;
+
+    fn signed(policy: &Policy, names: &[&str]) -> Vec<Signed> {
+        names.iter().map(|n| Signed::make(policy.text(), &key(n)).expect("signed")).collect()
+    }
+
+    fn after(before: &Policy, change: impl Fn(&mut PolicyTerms)) -> Policy {
+        let mut terms = before.terms().clone();
+        (terms.version, terms.previous) = (before.terms().version + 1, Some(before.digest()));
+        change(&mut terms);
+        Policy::new(terms).expect("a policy")
+    }
+
+    #[test]
+    fn a_first_policy_needs_its_own_admins() {
+        let policy = policy();
+        let start = |names: &[&str]| PolicyChain::start(&signed(&policy, names));
+        assert_eq!(start(&["ann", "abe"]).expect("two admins").policy(), &policy);
+        assert!(start(&["ada", "carol", "abe"]).is_ok());
+        for few in [&["ann"][..], &["ann", "ann"], &["ann", "carol"], &["ann", "eve"]] {
+            assert!(matches!(start(few), Err(ChainError::NotEnough { need: 2, .. })), "{few:?}");
+        }
+        assert_eq!(PolicyChain::start(&[]), Err(ChainError::Empty));
+        let other = after(&policy, |_| ());
+        let mixed = [signed(&policy, &["ann"]), signed(&other, &["abe"])].concat();
+        assert_eq!(PolicyChain::start(&mixed), Err(ChainError::Mixed));
+        let mut wrong = signed(&policy, &["ann", "abe"]);
+        wrong[1].signature = crate::trust::sshsig::sign(&key("abe"), "pouch/v1/seal", &wrong[1].text).into_bytes();
+        assert!(matches!(PolicyChain::start(&wrong), Err(ChainError::NotEnough { .. })));
+    }
+
+    #[test]
+    fn a_next_policy_needs_the_admins_of_both() {
+        let first = policy();
+        let chain = PolicyChain::start(&signed(&first, &["ann", "abe"])).expect("in force");
+        let state = OrderState::default();
+        let next = after(&first, |t| t.admins = quorum(2, &["ann", "bea", "bob"]));
+        let step = |policy: &Policy, names: &[&str]| chain.step(&signed(policy, names), &state);
+        assert!(step(&next, &["ann", "abe", "bea"]).is_ok());
+        assert!(step(&next, &["ada", "abe", "bea", "bob"]).is_ok());
+        let version = |r: Result<PolicyChain, ChainError>| match r {
+            Err(ChainError::NotEnough { whose, .. }) => whose,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(version(step(&next, &["ann", "bea", "bob"])), "version 1");
+        assert_eq!(version(step(&next, &["ada", "abe"])), "version 2");
+        let not_next = |r, forked| match r {
+            Err(ChainError::NotNext { forked: f, .. }) => assert_eq!(f, forked),
+            other => panic!("{other:?}"),
+        };
+        not_next(step(&first, &["ann", "abe"]), false);
+        not_next(step(&after(&next, |_| ()), &["ann", "abe", "bea"]), false);
+        not_next(step(&after(&first, |t| t.previous = Some(next.digest())), &["ann", "abe"]), true);
+        // What is signed by enough admins and breaks a rule does not come into force.
+        let broken = first.text().replace("version: 1\n", "version: 2\n");
+        let broken = ["ann", "abe"].map(|n| Signed::make(&broken, &key(n)).expect("signed"));
+        assert!(matches!(chain.step(&broken, &state), Err(ChainError::Policy(_))));
+        // An admin's key that was called back does not count for the next step.
+        let mut knows = OrderState::default();
+        let calls = ["ada", "abe"].map(|n| revoked(n, Revoked::Key(public("ann").fingerprint(), vec![])));
+        let id = crate::trust::cases::identity("prod", 1, 1);
+        knows.learn(&run(&id, &calls, &knows).expect_err("nothing comes in").learned);
+        assert!(chain.step(&signed(&next, &["ann", "abe", "bea", "bob"]), &knows).is_err());
+        assert!(chain.step(&signed(&next, &["ada", "abe", "bea", "bob"]), &knows).is_ok());
+    }
+
+    #[test]
+    fn a_site_far_behind_walks_the_chain() {
+        let first = policy();
+        let second = after(&first, |t| t.comment = Some("two".into()));
+        let third = after(&second, |t| t.admins = quorum(1, &["bea"]));
+        let fourth = after(&third, |t| t.comment = Some("four".into()));
+        let mut pile: Vec<Signed> = signed(&fourth, &["bea"]);
+        pile.extend(signed(&third, &["bea", "ann", "ada"]));
+        pile.extend(signed(&second, &["abe", "ann"]));
+        pile.extend(signed(&after(&first, |t| t.comment = Some("never enough".into())), &["abe"]));
+        pile.push(Signed { text: b"junk".to_vec(), signature: b"junk".to_vec() });
+        pile.push(crate::trust::cases::approved("carol", "security", &crate::trust::cases::identity("prod", 1, 1)));
+        let chain = PolicyChain::start(&signed(&first, &["ann", "abe"])).expect("in force");
+        for turn in 0..pile.len() {
+            pile.rotate_left(turn);
+            let way = chain.walk(&pile, &OrderState::default());
+            let versions: Vec<u64> = way.iter().map(|c| c.policy().terms().version).collect();
+            assert_eq!(versions, [2, 3, 4]);
+        }
+        pile.retain(|s| s.text != third.text().as_bytes());
+        assert_eq!(chain.walk(&pile, &OrderState::default()).len(), 1);
+        assert_eq!(terms().version, 1);
+    }
+}

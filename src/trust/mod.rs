@@ -7,6 +7,7 @@ mod armor;
 #[cfg(test)]
 mod cases;
 pub mod chain;
+pub mod explain;
 pub mod key;
 pub mod order;
 pub mod policy;
@@ -16,6 +17,8 @@ mod rules;
 pub mod sshsig;
 pub mod statement;
 pub mod text;
+#[cfg(test)]
+mod vectors;
 pub mod verify;
 mod wire;
 

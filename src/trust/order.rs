@@ -135,6 +135,18 @@ pub enum Order {
 }
 
 impl Order {
+    /// The word for `--json` and vectors.
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::First => "first",
+            Order::Newer => "newer",
+            Order::Same => "same",
+            Order::Again => "again",
+            Order::Older => "older",
+            Order::Permitted => "permitted",
+        }
+    }
+
     /// Whether the release becomes its stream's latest.
     pub fn leads(self) -> bool {
         !matches!(self, Order::Same | Order::Older)
@@ -192,6 +204,18 @@ pub enum OrderRefusal {
 }
 
 impl OrderRefusal {
+    /// The word for `--json` and vectors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            OrderRefusal::Floor { .. } => "floor",
+            OrderRefusal::Older { .. } => "older",
+            OrderRefusal::Gap { .. } => "gap",
+            OrderRefusal::Epoch { .. } => "epoch",
+            OrderRefusal::Taken { .. } => "taken",
+            OrderRefusal::Lost => "lost",
+        }
+    }
+
     /// Whether a permit of the admins can allow it.
     pub fn permit_helps(&self) -> bool {
         !matches!(self, OrderRefusal::Floor { .. } | OrderRefusal::Taken { .. })
@@ -283,6 +307,76 @@ impl OrderState {
     pub fn drop_release(&mut self, stream: &str, release: Digest) {
         if let Some(known) = self.streams.get_mut(stream).and_then(|s| s.releases.get_mut(&release)) {
             known.present = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::cases::{NOW, identity};
+    use proptest::prelude::*;
+
+    /// What happens to a site: a release comes, with or without a permit; one is let go of; what it remembered is lost.
+    #[derive(Clone, Debug)]
+    enum Event {
+        Comes(u64, u64, bool, i64),
+        Goes(u64, u64),
+        Lost,
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            20 => (0u64..4, 0u64..12, any::<bool>(), any::<i64>()).prop_map(|(e, s, p, now)| Event::Comes(e, s, p, now)),
+            3 => (0u64..4, 0u64..12).prop_map(|(e, s)| Event::Goes(e, s)),
+            1 => Just(Event::Lost),
+        ];
+        prop::collection::vec(event, 1..40)
+    }
+
+    fn rules() -> impl Strategy<Value = Stream> {
+        let floor = prop::option::of((0u64..2, 0u64..5).prop_map(|(epoch, sequence)| Place { epoch, sequence }));
+        (prop::option::of(1u64..6), floor, any::<bool>()).prop_map(|(max_gap, floor, add)| {
+            let older = if add { Older::Add } else { Older::Refuse };
+            Stream { name: "prod".into(), max_gap, floor, older, ..Stream::default() }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn no_history_rolls_back_or_locks_out(rules in rules(), events in events()) {
+            let mut state = OrderState::default();
+            for event in events {
+                match event {
+                    Event::Lost => state = OrderState { lost: true, time_floor: state.time_floor, ..OrderState::default() },
+                    Event::Goes(e, s) => state.drop_release("prod", identity("prod", e, s).release),
+                    Event::Comes(e, s, permit, now) => {
+                        let id = identity("prod", e, s);
+                        let before = state.clone();
+                        let (top, latest) = before.streams.get("prod").map_or((None, None), |p| (p.top(), p.latest));
+                        let Ok(decided) = order(&id, &rules, &state, |_| permit) else { continue };
+                        state.accept(&id, decided, NOW, now);
+                        let stream = &state.streams["prod"];
+                        prop_assert!(stream.top() >= top, "the highest place never falls");
+                        prop_assert!(state.time_floor >= before.time_floor);
+                        prop_assert!(decided == Order::Same || rules.floor.is_none_or(|f| id.place >= f));
+                        if stream.latest != latest {
+                            let rises = top.is_none_or(|t| id.place > t);
+                            let here = before.has_accepted("prod", id.release);
+                            prop_assert!(rises || here || decided == Order::Permitted, "{decided:?} rolled back");
+                        }
+                        if before.lost && top.is_none() {
+                            prop_assert_eq!(decided, Order::Permitted);
+                        }
+                    }
+                }
+            }
+            // There is always a way on: the next sequence, if need be with a permit.
+            let base = state.streams.get("prod").and_then(StreamState::top).max(rules.floor);
+            let next = base.map_or(identity("prod", 1, 1), |p| identity("prod", p.epoch, p.sequence + 1));
+            prop_assert!(order(&next, &rules, &state, |_| true).is_ok());
+            prop_assert!(state.lost || order(&next, &rules, &state, |_| false).is_ok());
         }
     }
 }

@@ -213,9 +213,10 @@ impl Policy {
     /// The policy of these terms.
     pub fn new(mut terms: PolicyTerms) -> Result<Policy, PolicyError> {
         sort(&mut terms);
-        let text = render(&terms);
-        // What cannot be read back (a name outside the grammar, a list too long) is refused before anybody signs it.
-        Policy::parse(text.as_bytes())
+        // First the rules, whose words fit whoever writes a policy; then what cannot be read back is refused, too, before
+        // anybody signs it.
+        super::rules::check(&terms)?;
+        Policy::parse(render(&terms).as_bytes())
     }
 
     /// Reads a policy's text, all of it; [`Policy::text`] gives the same bytes again.

@@ -195,6 +195,19 @@ pub enum Reason {
     Order(OrderRefusal),
 }
 
+impl Reason {
+    /// The words for `--json` and vectors.
+    pub fn name(&self) -> String {
+        match self {
+            Reason::NoSeal => "no-seal".into(),
+            Reason::ReleaseRevoked => "release-revoked".into(),
+            Reason::Vetoed(_) => "vetoed".into(),
+            Reason::NotEnough(g) => format!("not-enough {}", g.group),
+            Reason::Order(refusal) => format!("order {}", refusal.name()),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

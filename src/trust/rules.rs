@@ -3,6 +3,7 @@
 //! They look at the terms alone, not at signatures. Specified in `spec/trust.md`, section "Rules of a policy".
 
 use super::policy::{Group, Member, PolicyError, PolicyTerms, Quorum, RESERVED_GROUPS, Role};
+use super::text::is_name;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Rule = Result<(), PolicyError>;
@@ -26,6 +27,9 @@ pub(super) fn check(t: &PolicyTerms) -> Result<BTreeMap<Vec<u8>, Role>, PolicyEr
         roles.group(group)?;
     }
     for stream in &t.streams {
+        if !is_name(&stream.name) {
+            return Err(refuse(format!("{:?} cannot be a stream's name", stream.name)));
+        }
         let what = format!("the sealers of stream {}", stream.name);
         roles.list(&what, &stream.sealers, |r| _ = r.seals.insert(stream.name.clone()))?;
         if stream.sealers.is_empty() {
@@ -60,6 +64,12 @@ impl Roles<'_> {
     fn list(&mut self, what: &str, members: &[Member], grant: impl Fn(&mut Role)) -> Rule {
         let mut seen = BTreeSet::new();
         for member in members {
+            if !is_name(&member.owner) {
+                return Err(refuse(format!("{:?} cannot be an owner's name", member.owner)));
+            }
+            if member.keys.is_empty() {
+                return Err(refuse(format!("{} has no key among {what}", member.owner)));
+            }
             if !seen.insert(&member.owner) {
                 return Err(refuse(format!("{} stands twice among {what}", member.owner)));
             }
@@ -104,6 +114,9 @@ impl Roles<'_> {
 
     fn group(&mut self, group: &Group) -> Rule {
         let name = &group.name;
+        if !is_name(name) {
+            return Err(refuse(format!("{name:?} cannot be a group's name")));
+        }
         if RESERVED_GROUPS.contains(&name.as_str()) {
             return Err(refuse(format!("no group can be called {name}")));
         }

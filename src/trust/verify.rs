@@ -76,11 +76,17 @@ pub fn verify(
     state: &OrderState,
     now: i64,
 ) -> Result<Verdict, TrustError> {
-    let mut scale = Scale::new(subject, policy, state, now, statements.len());
+    let mut scale = Scale::new(subject, policy, state, now);
     let voices = scale.listen(statements);
-    scale.hear_revocations(&voices);
-    scale.hear_rejections(&voices);
-    let sealed = scale.choose_seal(&voices);
+    decide(scale, &voices)
+}
+
+/// Steps 6 to 13: what the voices come to.
+fn decide(mut scale: Scale<'_>, voices: &[Voice<'_>]) -> Result<Verdict, TrustError> {
+    let (policy, state) = (scale.policy, scale.state);
+    scale.hear_revocations(voices);
+    scale.hear_rejections(voices);
+    let sealed = scale.choose_seal(voices);
     scale.forbidden();
     let Some(sealed) = sealed else {
         scale.reasons.insert(0, Reason::NoSeal);
@@ -89,8 +95,8 @@ pub fn verify(
     let Some(stream) = policy.stream(&sealed.seal.identity.stream) else {
         return Err(scale.refuse(Some(sealed), Vec::new())); // a seal counts only for a stream of the policy
     };
-    let approvals = scale.count_approvals(&voices, &sealed, stream);
-    let permits = scale.count_permits(&voices, &sealed);
+    let approvals = scale.count_approvals(voices, &sealed, stream);
+    let permits = scale.count_permits(voices, &sealed);
     let decided = order(&sealed.seal.identity, stream, state, |from| permits.contains(&from));
     match decided {
         Ok(order) if scale.reasons.is_empty() => Ok(scale.verdict(sealed, approvals, order)),
@@ -103,6 +109,7 @@ pub fn verify(
 }
 
 /// A statement that a key of the policy really made.
+#[derive(Clone)]
 struct Voice<'a> {
     index: usize,
     statement: Statement,
@@ -127,13 +134,13 @@ struct Scale<'a> {
 }
 
 impl<'a> Scale<'a> {
-    fn new(subject: &'a Subject, policy: &'a Policy, state: &'a OrderState, now: i64, statements: usize) -> Self {
+    fn new(subject: &'a Subject, policy: &'a Policy, state: &'a OrderState, now: i64) -> Self {
         Scale {
             subject,
             policy,
             state,
             now: now.max(state.time_floor),
-            reports: (0..statements).map(Report::unweighed).collect(),
+            reports: Vec::new(),
             notes: Vec::new(),
             learned: Learned::default(),
             known: state.known.clone(),
@@ -152,21 +159,17 @@ impl<'a> Scale<'a> {
     fn listen(&mut self, statements: &[Signed]) -> Vec<Voice<'a>> {
         let mut voices: Vec<Voice<'a>> = Vec::new();
         for (index, signed) in statements.iter().enumerate() {
-            let (role, heard) = self.hear(signed);
-            if let Some(report) = self.reports.get_mut(index) {
-                report.statement = signed.digest();
-                report.owner = role.map(|r| r.owner.clone());
-                report.key = role.map(|r| r.key.fingerprint());
-            }
-            match (role, heard) {
-                (Some(role), Ok(statement)) => {
-                    let (digest, key) = (signed.digest(), role.key.fingerprint());
-                    self.reports[index].kind = Some(statement.kind());
+            let mut report = Report::unweighed(index);
+            report.statement = signed.digest();
+            match self.hear(signed, &mut report) {
+                Ok((statement, role)) => {
+                    report.kind = Some(statement.kind());
+                    let (digest, key) = (report.statement, role.key.fingerprint());
                     voices.push(Voice { index, statement, digest, role, key });
                 }
-                (_, Err(outcome)) => self.reports[index].outcome = outcome,
-                (None, Ok(_)) => {}
+                Err(outcome) => report.outcome = outcome,
             }
+            self.reports.push(report);
         }
         voices.sort_by_key(|v| (v.digest, v.key, v.index));
         let mut seen = BTreeSet::new();
@@ -177,18 +180,15 @@ impl<'a> Scale<'a> {
         first
     }
 
-    fn hear(&self, signed: &Signed) -> (Option<&'a Role>, Result<Statement, Outcome>) {
+    fn hear(&self, signed: &Signed, report: &mut Report) -> Result<(Statement, &'a Role), Outcome> {
         if signed.text.len() > limits::STATEMENT {
-            return (None, Err(Outcome::TooLong));
+            return Err(Outcome::TooLong);
         }
-        let signature = match SshSig::parse(&signed.signature) {
-            Ok(signature) => signature,
-            Err(e) => return (None, Err(Outcome::BadSignature(e))),
-        };
-        let Some(role) = self.policy.role(&signature.key_blob) else {
-            return (None, Err(Outcome::UnknownKey));
-        };
-        (Some(role), self.authenticate(signed, &signature, role))
+        let signature = SshSig::parse(&signed.signature).map_err(Outcome::BadSignature)?;
+        let role = self.policy.role(&signature.key_blob).ok_or(Outcome::UnknownKey)?;
+        report.owner = Some(role.owner.clone());
+        report.key = Some(role.key.fingerprint());
+        Ok((self.authenticate(signed, &signature, role)?, role))
     }
 
     fn authenticate(&self, signed: &Signed, signature: &SshSig, role: &Role) -> Result<Statement, Outcome> {
@@ -471,3 +471,6 @@ impl<'a> Scale<'a> {
         TrustError::Refused(Box::new(Refusal { release, reasons, sealed, approvals, reports, notes, learned }))
     }
 }
+
+#[cfg(test)]
+mod oracle;
