@@ -141,7 +141,7 @@ pub trait DiskFile: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; 0 at the end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Its length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
     /// Asks that later reads come from the medium and not from memory. A hint: errors are not reported.
     fn forget_cached(&self);
     /// Writes all of `bytes` at `offset`.
@@ -206,7 +206,7 @@ pub trait Disk: Send + Sync {
 pub fn read_all(disk: &dyn Disk, place: &Place, limit: u64) -> Result<Vec<u8>, DiskError> {
     let file = disk.open(place)?;
     let read = || -> io::Result<Vec<u8>> {
-        let len = file.len()?;
+        let len = file.length()?;
         let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {limit} bytes"));
         let len = usize::try_from(len).ok().filter(|_| len <= limit).ok_or_else(too_long)?;
         let mut out = vec![0; len];

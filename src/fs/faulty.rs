@@ -166,9 +166,9 @@ impl DiskFile for FaultyFile {
         self.shared.look()?;
         self.inner.read_at(buf, offset)
     }
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         self.shared.look()?;
-        self.inner.len()
+        self.inner.length()
     }
     fn forget_cached(&self) {
         // Left out: it changes nothing but how long the tests take.

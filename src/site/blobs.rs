@@ -76,7 +76,7 @@ impl Seek for Cursor {
         let (base, by) = match to {
             SeekFrom::Start(at) => (at, 0),
             SeekFrom::Current(by) => (self.at, by),
-            SeekFrom::End(by) => (self.file.len()?, by),
+            SeekFrom::End(by) => (self.file.length()?, by),
         };
         self.at = base.checked_add_signed(by).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.at)

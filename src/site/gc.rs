@@ -15,10 +15,10 @@ use std::collections::BTreeSet;
 /// How many generations are kept where nobody said.
 pub const KEEP_GENERATIONS: usize = 3;
 
-/// What a gc would remove.
+/// What a gc would remove, or has removed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct GcPlan {
-    /// Blobs (inodes) that go.
+    /// Blobs (inodes) that go: what nothing uses.
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -95,16 +95,18 @@ impl Writer {
         Ok(remove)
     }
 
-    /// Removes what [`Site::gc_plan`] found with the lock held since.
-    pub fn gc(&self, plan: &GcPlan, now: i64) -> Result<(), SiteError> {
+    /// Removes what [`Site::gc_plan`] finds now, and says what it was.
+    pub fn gc(&self, protect: &BTreeSet<Digest>, now: i64) -> Result<GcPlan, SiteError> {
+        let plan = self.gc_plan(protect)?;
         if plan.remove.is_empty() {
-            return Ok(());
+            return Ok(plan);
         }
         self.append(now, Event::Gc { blobs: plan.blobs, bytes: plan.bytes })?;
         for place in &plan.remove {
             self.disk().remove(place)?;
         }
         let folders: BTreeSet<Place> = plan.remove.iter().map(Place::folder).collect();
-        Ok(self.disk().sync(&folders.into_iter().collect::<Vec<_>>())?)
+        self.disk().sync(&folders.into_iter().collect::<Vec<_>>())?;
+        Ok(plan)
     }
 }

@@ -153,7 +153,8 @@ impl Ledger {
         Ledger::parse(&bytes)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Ledger, SiteError> {
+    /// As [`Ledger::read`], of the file's bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Ledger, SiteError> {
         let mut out = Ledger { records: Vec::new(), end: 0, last: NO_LINE, torn_bytes: 0 };
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -210,7 +211,7 @@ impl Ledger {
         self.verify(&line).map_err(|why| SiteError::damaged(layout::log(), format!("a new line {why}")))?;
         let file = disk.reopen(&layout::log())?;
         let write = || -> std::io::Result<()> {
-            if file.len()? != self.end {
+            if file.length()? != self.end {
                 file.set_len(self.end)?;
             }
             file.write_at(&line, self.end)?;

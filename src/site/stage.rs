@@ -97,21 +97,11 @@ impl<'a> Batch<'a> {
         let place = layout::part(&blob.digest, form);
         let disk = &*self.shared.disk;
         let file: Arc<dyn DiskFile> = disk.create(&place, form.mode())?.into();
-        file.reserve(blob.len).map_err(|source| DiskError {
-            verb: "claim room for",
-            path: disk.root().join(place.path()),
-            source,
-        })?;
-        self.shared.staged().open.insert(blob.digest, file.clone());
-        Ok(BlobWriter {
-            shared: self.shared.clone(),
-            blob,
-            form,
-            file,
-            hasher: Hasher::new(),
-            written: 0,
-            ended: false,
-        })
+        let (shared, hasher) = (self.shared.clone(), Hasher::new());
+        let writer = BlobWriter { shared, blob, form, file, hasher, written: 0, ended: false };
+        writer.file.reserve(blob.len).map_err(|e| writer.error("claim room for", e))?;
+        self.shared.staged().open.insert(blob.digest, writer.file.clone());
+        Ok(writer)
     }
 
     /// Fills `buf` from `offset` of a blob of the site or of this batch, also of one that is still being written as far
@@ -153,13 +143,14 @@ impl<'a> Batch<'a> {
             }
             disk.rename(&layout::done(digest, *form), &layout::blob(digest, *form))?;
         }
-        // Blobs that an interrupted run renamed count as present; their names become durable here as well.
-        let names = disk.list(&layout::blobs())?;
-        let ours = names.into_iter().filter(|(_, node)| *node == Node::Folder);
-        let mut folders: Vec<Place> = ours.map(|(name, _)| layout::blobs().child(name)).collect();
-        folders.push(layout::blobs());
-        disk.sync(&folders).map_err(SiteError::Barrier)?;
-        Ok(Committed { blobs: done.len() as u64, bytes: done.values().map(|(_, len)| *len).sum() })
+        if let Err(e) = sync_names(disk) {
+            for (digest, (form, _)) in &done {
+                let _ = disk.remove(&layout::blob(digest, *form)); // as above
+            }
+            return Err(SiteError::Barrier(e));
+        }
+        let bytes = done.values().map(|(_, len)| *len).fold(0, u64::saturating_add);
+        Ok(Committed { blobs: done.len() as u64, bytes })
     }
 
     /// Throws away all that lies in staging.
@@ -174,6 +165,14 @@ impl<'a> Batch<'a> {
         }
         Ok(())
     }
+}
+
+/// The barrier of all names of blobs: also of those that an interrupted run renamed, which count as present.
+fn sync_names(disk: &dyn Disk) -> Result<(), DiskError> {
+    let folders = disk.list(&layout::blobs())?.into_iter().filter(|(_, node)| *node == Node::Folder);
+    let mut places: Vec<Place> = folders.map(|(name, _)| layout::blobs().child(name)).collect();
+    places.push(layout::blobs());
+    disk.sync(&places)
 }
 
 impl BlobReader for Batch<'_> {
@@ -226,23 +225,26 @@ impl BlobWriter {
 
     /// Ends the blob: its digest and length must be those announced.
     pub fn finish(mut self) -> Result<(), SiteError> {
-        self.ended = true;
-        let disk = self.shared.disk.clone();
-        let place = layout::part(&self.blob.digest, self.form);
         let have = std::mem::take(&mut self.hasher).finish();
-        self.shared.staged().open.remove(&self.blob.digest);
         if have != self.blob {
-            remove_all(&*disk, &place)?;
             return Err(SiteError::WrongBlob { want: self.blob, have });
         }
-        self.file.set_time(self.shared.time).map_err(|source| DiskError {
-            verb: "set the time of",
-            path: disk.root().join(place.path()),
-            source,
-        })?;
-        disk.rename(&place, &layout::done(&self.blob.digest, self.form))?;
-        self.shared.staged().done.insert(self.blob.digest, (self.form, self.blob.len));
+        self.file.set_time(self.shared.time).map_err(|e| self.error("set the time of", e))?;
+        let done = layout::done(&self.blob.digest, self.form);
+        self.shared.disk.rename(&self.place(), &done)?;
+        self.ended = true;
+        let mut staged = self.shared.staged();
+        staged.open.remove(&self.blob.digest);
+        staged.done.insert(self.blob.digest, (self.form, self.blob.len));
         Ok(())
+    }
+
+    fn place(&self) -> Place {
+        layout::part(&self.blob.digest, self.form)
+    }
+
+    fn error(&self, verb: &'static str, source: io::Error) -> DiskError {
+        DiskError { verb, path: self.shared.disk.root().join(self.place().path()), source }
     }
 }
 
@@ -268,7 +270,7 @@ impl Drop for BlobWriter {
     fn drop(&mut self) {
         if !self.ended {
             self.shared.staged().open.remove(&self.blob.digest);
-            let _ = self.shared.disk.remove(&layout::part(&self.blob.digest, self.form)); // the next run removes it too
+            let _ = self.shared.disk.remove(&self.place()); // the next run removes it too
         }
     }
 }

@@ -149,7 +149,7 @@ fn a_site_from_init_to_rollback() {
     assert_eq!(writer.prune(2, NOW).expect("prune"), [GenerationNumber(1), GenerationNumber(2)]);
     let plan = writer.gc_plan(&Default::default()).expect("plan");
     assert_eq!((plan.blobs, plan.bytes), (2, bytes("v1").len() as u64 * 2), "v1 and v2");
-    writer.gc(&plan, NOW).expect("gc");
+    assert_eq!(writer.gc(&Default::default(), NOW).expect("gc").bytes, plan.bytes);
     assert_eq!(writer.gc_plan(&Default::default()).expect("plan").blobs, 0);
     assert!(writer.check(true, &Silent).expect("check").is_sound());
     assert_eq!(writer.archive_get(&release(1).release).expect("get"), Some(b"index 1".to_vec()));
