@@ -6,7 +6,7 @@
 
 use crate::codec::block::{self, StoredBlock};
 use crate::codec::chunk;
-use crate::digest::Digest;
+use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::section::Segment;
 use crate::format::table::{BlockRow, ChunkRow};
@@ -49,6 +49,7 @@ impl Cutter {
     /// Takes a blob and gives its segments.
     pub fn blob(
         &mut self,
+        blob: &Blob,
         verbatim: bool,
         reader: &mut dyn Read,
         emit: &mut Emit<'_>,
@@ -59,8 +60,10 @@ impl Cutter {
             self.open_verbatim = verbatim;
         }
         let mut segments = Vec::new();
-        let take = if verbatim { Cutter::whole } else { Cutter::cut };
-        take(self, reader, emit, &mut segments, advance)?;
+        match verbatim {
+            true => self.whole(blob, reader, emit, &mut segments, advance)?,
+            false => self.cut(reader, emit, &mut segments, advance)?,
+        }
         Ok(segments)
     }
 
@@ -102,6 +105,7 @@ impl Cutter {
     /// A blob that is compressed already: as much of it as fits the open block is one chunk.
     fn whole(
         &mut self,
+        blob: &Blob,
         reader: &mut dyn Read,
         emit: &mut Emit<'_>,
         segments: &mut Vec<Segment>,
@@ -121,7 +125,8 @@ impl Cutter {
             }
             let len = self.plain.len() - from;
             if len > 0 {
-                let digest = Digest::of(&self.plain[from..]);
+                // A chunk that is the whole blob has the blob's digest, which the caller checks against what was read.
+                let digest = if len as u64 == blob.len { blob.digest } else { Digest::of(&self.plain[from..]) };
                 self.known.entry(digest).or_insert(self.chunks.len() as u64);
                 self.add(digest, len, segments);
             }

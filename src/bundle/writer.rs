@@ -175,7 +175,7 @@ impl Put for Producer<'_, '_> {
         let (feed, monitor) = (&mut self.feed, self.monitor);
         let segments = self
             .cutter
-            .blob(verbatim, &mut reader, &mut |block| feed.push(block).is_ok(), &|n| monitor.advance(n))
+            .blob(blob, verbatim, &mut reader, &mut |block| feed.push(block).is_ok(), &|n| monitor.advance(n))
             .map_err(input)?;
         let (_, now) = reader.finish();
         if now != *blob {

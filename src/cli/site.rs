@@ -174,10 +174,10 @@ pub fn gc(args: Gc, common: &Common) -> Outcome {
         let keep = writer.config().keep.max(2) as usize;
         writer.prune(keep, now)?;
     }
-    let plan = writer.gc_plan(&BTreeSet::new())?;
-    if !args.dry_run {
-        writer.gc(&plan, now)?;
-    }
+    let plan = match args.dry_run {
+        true => writer.gc_plan(&BTreeSet::new())?,
+        false => writer.gc(&BTreeSet::new(), now)?,
+    };
     common.report(&plan, |p| {
         let verb = if args.dry_run { "would free" } else { "freed" };
         format!(
