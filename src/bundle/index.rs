@@ -14,8 +14,7 @@ use crate::format::frame::Form;
 use crate::format::root::{CarriageRoot, ReleaseRoot, Root, SectionRef};
 use crate::format::section::{ArtifactRow, SectionKind, check_facts, decode_list};
 use crate::format::table::{self, Row};
-use crate::model::{Artifact, Described};
-use crate::relpath::RelPath;
+use crate::model::{Artifact, Content, Described, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A parsed bundle. `T` says what is known of its trust: only a bundle with a verdict of the verify function unpacks.
@@ -178,18 +177,17 @@ fn check_release(root: &ReleaseRoot, artifacts: &[Artifact], blobs: &[Blob]) -> 
     check_places(artifacts)
 }
 
-/// No two artifacts may want one place, on any file system.
+/// No two artifacts may want one place, on any file system. A plan knows what collides; each artifact gets content of its
+/// own in it, because here even equal files may not share a place.
 pub(super) fn check_places(artifacts: &[Artifact]) -> Result<(), FormatError> {
-    let mut places: BTreeMap<String, RelPath> = BTreeMap::new();
+    let mut places = Plan::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
-    for a in artifacts {
+    for (n, a) in artifacts.iter().enumerate() {
         match a.place() {
             Some(place) => {
                 let place = place.map_err(|e| FormatError::rule("an artifact", e.to_string()))?;
-                if let Some(other) = places.insert(place.fold(), place.clone()) {
-                    let why = format!("{other:?} and {place:?} want the same place");
-                    return Err(FormatError::rule("the artifacts", why));
-                }
+                let own = Content::Bytes(n.to_be_bytes().to_vec());
+                places.add(place, own).map_err(|e| FormatError::rule("the artifacts", e.to_string()))?;
             }
             None => {
                 if let Some(other) = names.insert(crate::relpath::fold(&a.name), &a.name) {
