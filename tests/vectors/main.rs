@@ -120,3 +120,68 @@ fn rules_have_vectors() {
     let missing: Vec<String> = rules.filter(|r| r != "F7" && r != "F29" && !seen.contains(r.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// Random edits of sections and roots under honest digests: what a signed bundle of a defective or hostile writer may
+/// hold. Nothing panics. `POUCH_MUTANTS=DIR` writes them and their classes, to compare other readers.
+#[test]
+fn honest_mutants_do_not_panic() {
+    let mut panicked = Vec::new();
+    let (mut taken, mut classes) = (0, String::new());
+    let folder = std::env::var_os("POUCH_MUTANTS").map(PathBuf::from);
+    for seed in 0..3000 {
+        let bytes = mutant(seed);
+        let class = match std::panic::catch_unwind(|| bundles::read_all(&bytes)) {
+            Ok(Ok(_)) => {
+                taken += 1;
+                "ok"
+            }
+            Ok(Err(e)) if matches!(e.class, Class::Damaged | Class::Unsupported) => e.class.name(),
+            other => {
+                panicked.push(format!("{seed}: {:?}", other.map(|r| r.err())));
+                "bug"
+            }
+        };
+        if let Some(folder) = &folder {
+            fs::write(folder.join(format!("{seed}.pouch")), &bytes).expect("writes");
+            writeln!(classes, "{seed} {class}").expect("to memory");
+        }
+    }
+    if let Some(folder) = &folder {
+        fs::write(folder.join("classes.txt"), classes).expect("writes");
+    }
+    assert!(panicked.is_empty(), "{panicked:#?}");
+    assert!(taken < 600, "{taken} of 3000 mutants were taken: do the edits hit anything?");
+}
+
+fn mutant(seed: u64) -> Vec<u8> {
+    let mut dice = bundles::noise(seed, 64).into_iter().map(usize::from);
+    let mut roll = move |sides: usize| (dice.next().unwrap_or(0) << 8 | dice.next().unwrap_or(0)) % sides;
+    let mut f = forge::Forge::sample();
+    f.split = [65_536, 65_536, 2][roll(3)];
+    let target = roll(8);
+    let mut edit = move |bytes: &mut Vec<u8>| {
+        for _ in 0..=roll(3) {
+            let at = roll(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+            let value = [0, 1, 2, 0x17, 0x18, 0x20, 0x40, 0x60, 0x80, 0x81, 0xa0, 0xf4, 0xf6, 0xff][roll(14)];
+            match roll(6) {
+                0 => bytes.insert(at, value),
+                1 if bytes.len() > 1 => drop(bytes.drain(at..at + 1)),
+                2 => bytes[at] = bytes[at].wrapping_add(1),
+                3 => bytes[at] = bytes[at].wrapping_sub(1),
+                4 => bytes[at] ^= 1 << roll(8),
+                _ => bytes[at] = value,
+            }
+        }
+    };
+    match target {
+        0 => f.release_bytes(edit),
+        1 => f.carriage_bytes(edit),
+        n => f.sections(move |s| {
+            let n = (n - 2).min(s.len() - 1);
+            let mut plain = s[n].plain.clone();
+            edit(&mut plain);
+            s[n].set_plain(plain);
+        }),
+    }
+    f.seal()
+}
