@@ -174,15 +174,15 @@ fn check_release(root: &ReleaseRoot, artifacts: &[Artifact], blobs: &[Blob]) -> 
     if totals(artifacts.iter().map(|a| (a.kind, a.blobs.as_slice()))) != root.totals {
         return rule("they do not have the totals of the release root");
     }
-    check_places(artifacts)
+    check_places(artifacts.iter())
 }
 
 /// No two artifacts may want one place, on any file system. A plan knows what collides; each artifact gets content of its
 /// own in it, because here even equal files may not share a place.
-pub(super) fn check_places(artifacts: &[Artifact]) -> Result<(), FormatError> {
+pub(super) fn check_places<'a>(artifacts: impl Iterator<Item = &'a Artifact>) -> Result<(), FormatError> {
     let mut places = Plan::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
-    for (n, a) in artifacts.iter().enumerate() {
+    for (n, a) in artifacts.enumerate() {
         match a.place() {
             Some(place) => {
                 let place = place.map_err(|e| FormatError::rule("an artifact", e.to_string()))?;
