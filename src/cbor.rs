@@ -94,6 +94,11 @@ pub fn decode_value(bytes: &[u8]) -> Result<Value, CborError> {
         .map_err(|_| CborError::Form { at: 0, why: "undecodable" })
 }
 
+/// Checks that all of `bytes` is one item of the subset, of whatever type, without decoding it.
+pub fn check_form(bytes: &[u8]) -> Result<(), CborError> {
+    scan(bytes)
+}
+
 /// Checks the form of one document without allocating for its content.
 fn scan(bytes: &[u8]) -> Result<(), CborError> {
     // One frame an open container: items left, and for maps the last key seen (`None` before the first).

@@ -14,8 +14,7 @@ use crate::format::frame::Form;
 use crate::format::root::{CarriageRoot, ReleaseRoot, Root, SectionRef};
 use crate::format::section::{ArtifactRow, SectionKind, check_facts, decode_list};
 use crate::format::table::{self, Row};
-use crate::model::{Artifact, Described};
-use crate::relpath::RelPath;
+use crate::model::{Artifact, Content, Described, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A parsed bundle. `T` says what is known of its trust: only a bundle with a verdict of the verify function unpacks.
@@ -175,21 +174,20 @@ fn check_release(root: &ReleaseRoot, artifacts: &[Artifact], blobs: &[Blob]) -> 
     if totals(artifacts.iter().map(|a| (a.kind, a.blobs.as_slice()))) != root.totals {
         return rule("they do not have the totals of the release root");
     }
-    check_places(artifacts)
+    check_places(artifacts.iter())
 }
 
-/// No two artifacts may want one place, on any file system.
-pub(super) fn check_places(artifacts: &[Artifact]) -> Result<(), FormatError> {
-    let mut places: BTreeMap<String, RelPath> = BTreeMap::new();
+/// No two artifacts may want one place, on any file system. A plan knows what collides; each artifact gets content of its
+/// own in it, because here even equal files may not share a place.
+pub(super) fn check_places<'a>(artifacts: impl Iterator<Item = &'a Artifact>) -> Result<(), FormatError> {
+    let mut places = Plan::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
-    for a in artifacts {
+    for (n, a) in artifacts.enumerate() {
         match a.place() {
             Some(place) => {
                 let place = place.map_err(|e| FormatError::rule("an artifact", e.to_string()))?;
-                if let Some(other) = places.insert(place.fold(), place.clone()) {
-                    let why = format!("{other:?} and {place:?} want the same place");
-                    return Err(FormatError::rule("the artifacts", why));
-                }
+                let own = Content::Bytes(n.to_be_bytes().to_vec());
+                places.add(place, own).map_err(|e| FormatError::rule("the artifacts", e.to_string()))?;
             }
             None => {
                 if let Some(other) = names.insert(crate::relpath::fold(&a.name), &a.name) {

@@ -7,7 +7,7 @@ use super::{BundleError, Medium, read_range};
 use crate::digest::Digest;
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
-use crate::format::frame::{self, FOOTER_LEN, Footer, HEADER_LEN, Layout};
+use crate::format::frame::{self, FOOTER_LEN, Footer, Form, HEADER_LEN, Layout};
 use crate::format::root::{CarriageRoot, ReleaseRoot, Root};
 
 /// The two ids of a bundle.
@@ -43,6 +43,9 @@ impl<M: Medium> Sealed<M> {
         let mut footer = [0u8; FOOTER_LEN];
         footer.copy_from_slice(&read_range(&medium, len - FOOTER_LEN as u64, FOOTER_LEN as u64)?);
         let footer = Footer::decode(&footer)?;
+        if footer.form == Form::Head {
+            return Err(FormatError::Form(footer.form.byte()).into()); // volumes are not read yet
+        }
         let layout = footer.layout(len)?;
         let area = read_range(&medium, layout.statements, footer.statements_len.into())?;
         if Digest::labelled("statements", &area) != footer.statements {

@@ -140,6 +140,18 @@ fn large_blobs_share_and_come_back_in_any_state() {
 }
 
 #[test]
+fn the_writer_refuses_what_the_reader_would() {
+    for (first, second) in [("a", "a"), ("a", "A"), ("a", "a/b"), ("A/x", "a/y")] {
+        let both = vec![artifact(first, b"1"), artifact(second, b"2")];
+        assert!(prepare(&spec(), both).is_err(), "{first} {second}");
+    }
+    let mut odd = artifact("a", b"1");
+    odd.facts = Bytes(vec![0xa0, 0]);
+    assert!(prepare(&spec(), vec![odd]).is_err());
+    assert!(prepare(&spec(), vec![artifact("a", b"1"), artifact("b", b"1")]).is_ok());
+}
+
+#[test]
 fn index_only_has_the_same_ids_and_release() {
     let whole = bundle(&[b"hello".to_vec(), words(3, 3000)], 1);
     let full = Bundle::parse(Sealed::open(&whole[..]).expect("opens"), ()).expect("parses");

@@ -4,6 +4,7 @@
 //! Specified in `spec/bundle.md`, section "Writing".
 
 use super::blocks::{Cutter, RawBlock};
+use super::index::check_places;
 use super::{BundleError, Ids};
 use crate::codec::block::{self, StoredBlock};
 use crate::digest::{Blob, Digest, HashingReader};
@@ -72,6 +73,7 @@ pub struct Written {
 /// Makes root and sections of a release from its artifacts, in whatever order they come.
 pub fn prepare(spec: &ReleaseSpec, mut artifacts: Vec<Described>) -> Result<Prepared, BundleError> {
     artifacts.sort_by(|a, b| a.artifact.sort_key().cmp(&b.artifact.sort_key()));
+    check_places(artifacts.iter().map(|a| &a.artifact))?;
     let blobs: Vec<Blob> =
         artifacts.iter().flat_map(|a| a.artifact.blobs.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
     let number = |b: &Blob| blobs.binary_search(b).ok().and_then(|n| u64::try_from(n).ok());

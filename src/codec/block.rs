@@ -38,8 +38,10 @@ pub fn decompress(stored: &[u8], plain_len: usize, what: &'static str) -> Result
     if zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
         return Err(FormatError::rule(what, "it is not exactly one frame"));
     }
-    if zstd_safe::get_dict_id_from_frame(stored).is_some() {
-        return Err(FormatError::rule(what, "its frame asks for a dictionary"));
+    // Bits 0 and 1 of the frame's descriptor are the size of a dictionary's number (RFC 8878, section 3.1.1.1.1); a field
+    // that holds 0 would ask for none and be a second spelling of that.
+    if stored.get(4).is_none_or(|descriptor| descriptor & 3 != 0) {
+        return Err(FormatError::rule(what, "its frame has a field for a dictionary"));
     }
     let plain = zstd::bulk::decompress(stored, plain_len)
         .map_err(|e| FormatError::rule(what, format!("it does not decompress ({e})")))?;

@@ -48,7 +48,8 @@ pub enum Form {
 }
 
 impl Form {
-    fn byte(self) -> u8 {
+    /// The number in the file.
+    pub fn byte(self) -> u8 {
         match self {
             Form::Full => 1,
             Form::Head => 2,
@@ -170,7 +171,7 @@ impl Footer {
             [1] => Form::Full,
             [2] => Form::Head,
             [3] => Form::IndexOnly,
-            [other] => return Err(FormatError::rule("the footer", format!("form {other} is unknown"))),
+            [other] => return Err(FormatError::Form(other)),
         };
         if r.take::<5>() != [0; 5] {
             return Err(FormatError::rule("the footer", "reserved bytes are not zero"));

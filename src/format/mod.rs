@@ -34,6 +34,9 @@ pub enum FormatError {
     /// Another major version.
     #[error("the bundle has format version {0}; this program reads version 1")]
     Version(u16),
+    /// A form of file that this program does not read.
+    #[error("the file is of form {0}; this program reads full bundles (1) and index-only files (3)")]
+    Form(u8),
     /// A rule of the specification is broken.
     #[error("{what}: {why}")]
     Rule {
@@ -77,6 +80,14 @@ impl FormatError {
     pub fn rule(what: &'static str, why: impl Into<String>) -> FormatError {
         FormatError::Rule { what, why: why.into() }
     }
+    /// Refuses what is above a limit.
+    pub fn limit(what: &'static str, have: usize, limit: usize) -> Result<(), FormatError> {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        if have <= limit {
+            return Ok(());
+        }
+        Err(FormatError::Limit { what, have: number(have), limit: number(limit) })
+    }
     /// For `map_err`: `what` does not decode.
     pub fn cbor(what: &'static str) -> impl FnOnce(CborError) -> FormatError {
         move |source| FormatError::Cbor { what, source }
@@ -86,7 +97,9 @@ impl FormatError {
 impl Classified for FormatError {
     fn class(&self) -> Class {
         match self {
-            FormatError::Version(_) | FormatError::Features(_) | FormatError::Limit { .. } => Class::Unsupported,
+            FormatError::Version(_) | FormatError::Form(_) | FormatError::Features(_) | FormatError::Limit { .. } => {
+                Class::Unsupported
+            }
             _ => Class::Damaged,
         }
     }

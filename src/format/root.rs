@@ -205,9 +205,16 @@ impl Root for CarriageRoot {
             return rule("its sections are not in the order of their kinds");
         }
         for s in &self.sections {
-            if s.plain_len > limits::SECTION_PLAIN || s.entries > limits::SECTION_ENTRIES {
-                let (have, limit) = (u64::from(s.plain_len.max(s.entries)), u64::from(limits::SECTION_PLAIN));
-                return Err(FormatError::Limit { what: "a section", have, limit });
+            for (what, have, limit) in [
+                ("the bytes of a section", s.plain_len, limits::SECTION_PLAIN),
+                ("the entries of a section", s.entries, limits::SECTION_ENTRIES),
+            ] {
+                if have > limit {
+                    return Err(FormatError::Limit { what, have: have.into(), limit: limit.into() });
+                }
+            }
+            if s.kind == SectionKind::Bases {
+                return rule("it has a section of bases without the feature base/1");
             }
             if s.entries == 0 {
                 return rule("a section has no entries");

@@ -164,9 +164,10 @@ impl ArtifactRow {
 
     fn check(&self) -> Result<(), FormatError> {
         let rule = |why: &str| Err(FormatError::rule("an artifact", format!("{:?}: {why}", self.name)));
-        if self.blobs.is_empty() || self.blobs.len() > limits::ARTIFACT_BLOBS {
-            return rule("it has no blob, or too many");
+        if self.blobs.is_empty() {
+            return rule("it has no blob");
         }
+        FormatError::limit("blobs of an artifact", self.blobs.len(), limits::ARTIFACT_BLOBS)?;
         let mut seen = self.blobs.clone();
         seen.sort_unstable();
         if !seen.is_sorted_by(|a, b| a < b) {
@@ -181,8 +182,9 @@ impl ArtifactRow {
         let texts = [Some(&self.name), self.version.as_ref(), self.arch.as_ref()];
         let labels = self.labels.iter().flat_map(|(k, v)| [k, v]);
         for text in texts.into_iter().flatten().chain(labels) {
-            if text.len() > limits::LABEL || text.chars().any(crate::relpath::is_hidden) {
-                return rule("a text is too long or has hidden characters");
+            FormatError::limit("a text of an artifact", text.len(), limits::LABEL)?;
+            if text.chars().any(crate::relpath::is_hidden) {
+                return rule("a text has hidden characters");
             }
         }
         if let Some(path) = &self.path {
@@ -247,11 +249,8 @@ pub fn decode_list<T: Cbor>(kind: SectionKind, bytes: &[u8], entries: u32) -> Re
     Ok(list)
 }
 
-/// One artifact's facts as an entry of a facts section.
+/// One artifact's facts as an entry of a facts section: their length and their form. What they say is their kind's.
 pub fn check_facts(facts: &Bytes) -> Result<(), FormatError> {
-    if facts.0.len() > limits::FACTS {
-        let (have, limit) = (facts.0.len().try_into().unwrap_or(u64::MAX), limits::FACTS as u64);
-        return Err(FormatError::Limit { what: "an artifact's facts", have, limit });
-    }
-    Ok(())
+    FormatError::limit("an artifact's facts", facts.0.len(), limits::FACTS)?;
+    cbor::check_form(&facts.0).map_err(FormatError::cbor("an artifact's facts"))
 }

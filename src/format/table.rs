@@ -87,9 +87,7 @@ impl Row for ChunkRow {
         let (digest, rest) = split::<32>(bytes)?;
         let (len, _) = split::<4>(rest)?;
         let len = u32::from_be_bytes(len);
-        if len == 0 || len > limits::BLOCK_PLAIN {
-            return Err(FormatError::rule("a chunk", format!("its length is {len}")));
-        }
+        check_len("a chunk", len)?;
         Ok(ChunkRow { digest: Digest(digest), len })
     }
 }
@@ -128,9 +126,7 @@ impl Row for BlockRow {
         if rest != [0; 3] {
             return Err(FormatError::rule("a block", "reserved bytes are not zero"));
         }
-        if row.plain_len == 0 || row.plain_len > limits::BLOCK_PLAIN {
-            return Err(FormatError::rule("a block", format!("its plain length is {}", row.plain_len)));
-        }
+        check_len("a block", row.plain_len)?;
         if row.chunks == 0 || row.stored_len == 0 {
             return Err(FormatError::rule("a block", "it is empty"));
         }
@@ -139,6 +135,14 @@ impl Row for BlockRow {
             Codec::Zstd if row.stored_len < row.plain_len => Ok(row),
             _ => Err(FormatError::rule("a block", "its lengths do not fit its codec")),
         }
+    }
+}
+
+fn check_len(what: &'static str, len: u32) -> Result<(), FormatError> {
+    match len {
+        0 => Err(FormatError::rule(what, "it has no bytes")),
+        1..=limits::BLOCK_PLAIN => Ok(()),
+        _ => Err(FormatError::Limit { what, have: len.into(), limit: limits::BLOCK_PLAIN.into() }),
     }
 }
 
