@@ -812,6 +812,11 @@ fn notes_and_memory() {
     let mut state = site(&[]);
     let verdict = run(&id, &statements, &state).expect("trusted");
     assert_eq!(verdict.notes.len(), 2, "{:?}", verdict.notes);
+    let seal = &verdict.sealed.seal;
+    assert!(verdict.sealed.agrees(&seal.identity, &seal.claims).is_ok());
+    let other = Identity { stream: "test".into(), ..id.clone() };
+    assert_eq!(verdict.sealed.agrees(&other, &seal.claims), Err(TrustError::Claims("stream")));
+    assert_eq!(verdict.sealed.agrees(&id, &Claims::default()), Err(TrustError::Claims("version")));
     verdict.commit(&mut state, NOW);
     assert_eq!(state.time_floor, NOW + 86_400, "a signer cannot push the floor further than a day");
     assert_eq!(state.streams["prod"].latest, Some(id.release));

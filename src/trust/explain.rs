@@ -31,9 +31,7 @@ pub fn policy_signature_name(policy: &str, key: &PublicKey) -> String {
 pub fn is_policy_signature(policy: &str, name: &str) -> bool {
     match name.strip_prefix(policy).and_then(|rest| rest.strip_suffix("sig")) {
         Some(".") => true,
-        Some(middle) => {
-            middle.strip_prefix('.').and_then(|m| m.strip_suffix('.')).is_some_and(|key_id| is_key_id(key_id))
-        }
+        Some(middle) => middle.strip_prefix('.').and_then(|m| m.strip_suffix('.')).is_some_and(is_key_id),
         None => false,
     }
 }

@@ -281,7 +281,7 @@ fn known_kind(name: &str) -> Result<KeyKind, KeyError> {
 }
 
 /// A token's application: short printable ASCII without spaces, as it stands in a policy.
-fn application(raw: &[u8]) -> Result<String, KeyError> {
+pub(super) fn application(raw: &[u8]) -> Result<String, KeyError> {
     let good = !raw.is_empty() && raw.len() <= 64 && raw.iter().all(|b| b.is_ascii_graphic() && *b != b',');
     match std::str::from_utf8(raw) {
         Ok(text) if good => Ok(text.to_owned()),
@@ -313,4 +313,118 @@ fn p256_point(kind: KeyKind, raw: &[u8]) -> Result<Point, KeyError> {
         return Err(err("it is not an uncompressed point"));
     }
     P256::from_sec1_bytes(raw).map(Point::P256).map_err(|_| err("it is not a point of the curve"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::cases::{key, public};
+
+    fn ed25519(point: &[u8]) -> Result<PublicKey, KeyError> {
+        let mut blob = Vec::new();
+        put_string(&mut blob, b"ssh-ed25519");
+        put_string(&mut blob, point);
+        PublicKey::from_blob(&blob)
+    }
+
+    fn p256(curve: &[u8], point: &[u8]) -> Result<PublicKey, KeyError> {
+        let mut blob = Vec::new();
+        put_string(&mut blob, b"ecdsa-sha2-nistp256");
+        put_string(&mut blob, curve);
+        put_string(&mut blob, point);
+        PublicKey::from_blob(&blob)
+    }
+
+    fn hex(text: &str) -> [u8; 32] {
+        Digest::from_hex(text).expect("hex").0
+    }
+
+    /// A point of order 8.
+    const EIGHT: &str = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a";
+
+    #[test]
+    fn unsafe_points_are_refused() {
+        for bad in [
+            "0100000000000000000000000000000000000000000000000000000000000000", // order 1
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 2
+            "0000000000000000000000000000000000000000000000000000000000000000", // order 4
+            "0000000000000000000000000000000000000000000000000000000000000080", // order 4
+            EIGHT,
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "0100000000000000000000000000000000000000000000000000000000000080", // order 1, sign of zero
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // y = p
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // y = p + 1
+            "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // y = p + 3
+            "0200000000000000000000000000000000000000000000000000000000000000", // on no curve
+        ] {
+            assert!(matches!(ed25519(&hex(bad)), Err(KeyError::Point { .. })), "{bad}");
+        }
+        let Point::Ed25519(good) = public("ann").point else { panic!("an Ed25519 key") };
+        let eight = Ed25519::from_bytes(&hex(EIGHT)).expect("a point");
+        let mixed = (good.to_edwards() + eight.to_edwards()).compress();
+        assert!(matches!(ed25519(mixed.as_bytes()), Err(KeyError::Point { why, .. }) if why.contains("a part")));
+        assert!(ed25519(good.as_bytes()).is_ok());
+        assert!(ed25519(&good.as_bytes()[..31]).is_err());
+    }
+
+    #[test]
+    fn p256_points_are_whole_and_on_the_curve() {
+        let Point::P256(good) = public("Carl").point else { panic!("a P-256 key") };
+        let whole = good.to_sec1_point(false);
+        let whole = whole.as_bytes();
+        assert!(p256(b"nistp256", whole).is_ok());
+        assert!(p256(b"nistp384", whole).is_err());
+        assert!(p256(b"nistp256", good.to_sec1_point(true).as_bytes()).is_err());
+        assert!(p256(b"nistp256", &[0]).is_err());
+        assert!(p256(b"nistp256", &[0; 65]).is_err());
+        let mut off = whole.to_vec();
+        off[64] ^= 1;
+        assert!(p256(b"nistp256", &off).is_err());
+        let mut hybrid = whole.to_vec();
+        hybrid[0] = 6 + (hybrid[64] & 1);
+        assert!(p256(b"nistp256", &hybrid).is_err());
+    }
+
+    #[test]
+    fn files() {
+        let line = key("ann").public_line();
+        let other = key("abe").public_line();
+        assert_eq!(PublicKey::parse(line.as_bytes()), Ok(public("ann")));
+        assert_eq!(PublicKey::parse(line.replace('\n', "\r\n").as_bytes()), Ok(public("ann")));
+        assert_eq!(PublicKey::parse_all(format!("{line}\n{other}").as_bytes()).map(|k| k.len()), Ok(2));
+        let refused = |text: &str| PublicKey::parse(text.as_bytes()).expect_err("refused").to_string();
+        assert!(refused("ssh-rsa AAAA").contains("RSA is reserved"));
+        assert!(refused("ssh-dss AAAA").contains("DSA is broken"));
+        assert!(refused("ssh-ed25519-cert-v01@openssh.com AAAA").contains("certificates"));
+        assert!(refused("ecdsa-sha2-nistp521 AAAA").contains("nistp256"));
+        assert!(refused("-----BEGIN OPENSSH PRIVATE KEY-----").contains("private key"));
+        assert!(refused(&format!("{line}{other}")).contains("more than one"));
+        assert!(refused(&line.replace("ssh-ed25519 ", "ecdsa-sha2-nistp256 ")).contains("not the kind inside"));
+        assert!(refused("").contains("no key"));
+        assert!(refused("ssh-ed25519").contains("KIND BASE64"));
+        assert!(refused("ssh-ed25519 AAAA*").contains("base64"));
+        let mut long = public("ann").blob().to_vec();
+        long.push(0);
+        assert!(PublicKey::from_blob(&long).is_err());
+    }
+
+    #[test]
+    fn fingerprints_come_back() {
+        let fingerprint = public("ann").fingerprint();
+        assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+        assert_eq!(fingerprint.key_id(), Digest::of(public("ann").blob()).hex()[..16]);
+        for bad in ["", "SHA256:", "MD5:aa", &format!("{fingerprint}="), &fingerprint.to_string()[7..]] {
+            assert_eq!(Fingerprint::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = PublicKey::from_blob(&bytes);
+            let _ = PublicKey::parse_all(&bytes);
+        }
+    }
 }

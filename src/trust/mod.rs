@@ -51,6 +51,9 @@ pub enum TrustError {
     /// A policy's signatures.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The seal and the release root say different things.
+    #[error("the seal's {0} is not what the release itself says; ask the sender for another bundle")]
+    Claims(&'static str),
     /// A release.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
@@ -60,7 +63,7 @@ impl Classified for TrustError {
     fn class(&self) -> Class {
         match self {
             TrustError::Key(e) => e.class(),
-            TrustError::Signature(_) => Class::Distrusted,
+            TrustError::Signature(_) | TrustError::Claims(_) => Class::Distrusted,
             TrustError::Text(_) => Class::Damaged,
             TrustError::Policy(e) => e.class(),
             TrustError::Chain(e) => e.class(),
@@ -74,7 +77,7 @@ impl Classified for TrustError {
             TrustError::Policy(e) => e.hint(),
             TrustError::Chain(e) => e.hint(),
             TrustError::Refused(e) => e.hint(),
-            TrustError::Signature(_) | TrustError::Text(_) => None,
+            TrustError::Signature(_) | TrustError::Text(_) | TrustError::Claims(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It is a text of admins; whether they signed it is `chain`'s to say, and counting is `verify`'s. Specified in
 //! `spec/trust.md`, section "Policies".
 
-use super::key::{Fingerprint, KeyError, KeyKind, PublicKey};
+use super::key::{self, Fingerprint, KeyError, KeyKind, PublicKey};
 use super::sshsig::TokenRules;
 use super::statement::Place;
 use super::text::{self, Lines, Page, TextError};
@@ -325,7 +325,7 @@ fn parse(bytes: &[u8]) -> Result<PolicyTerms, TextError> {
         issued: l.get("issued", text::parse_time)?,
         algorithms: l.get_all("algorithm", KeyKind::from_name, |k| k.name())?,
         pin: l.get("pin", |t| ["not required", "required"].iter().position(|p| *p == t).map(|n| n == 1))?,
-        applications: l.get_all("application", |t| text::is_free(t, 64).then(|| t.to_owned()), |a| a.clone())?,
+        applications: l.get_all("application", |t| key::application(t.as_bytes()).ok(), |a| a.clone())?,
         admins: {
             let threshold = l.get("admins", parse_threshold)?;
             Quorum::parse(l, threshold)?

@@ -165,7 +165,7 @@ impl PrivateKey {
         }
         put_string(&mut out, self.comment.as_bytes());
         let mut pad = 0u8;
-        while out.len() % block.max(8) != 0 {
+        while !out.len().is_multiple_of(block.max(8)) {
             pad = pad.wrapping_add(1);
             out.push(pad);
         }
@@ -219,11 +219,11 @@ impl<'a> Container<'a> {
         let wrong = || KeyError::Passphrase("the passphrase is wrong, or the key file is damaged");
         let (key, iv) = derive(&self.kdf, self.cipher, passphrase)?;
         let tag = match self.cipher.has_tag() {
-            true => Some(<[u8; 16]>::try_from(self.after).map_err(|_| wrong())?.into()),
+            true => Some(<[u8; 16]>::try_from(self.after).map_err(|_| wrong())?),
             false if self.after.is_empty() => None,
             false => return Err(KeyError::Form("something follows the key")),
         };
-        if plain.len() % self.cipher.block_size().max(1) != 0 {
+        if !plain.len().is_multiple_of(self.cipher.block_size()) {
             return Err(wrong());
         }
         self.cipher.decrypt(&key, &iv, &mut plain, tag).map_err(|_| wrong())?;
@@ -308,4 +308,59 @@ fn derive(kdf: &Kdf, cipher: Cipher, passphrase: &[u8]) -> Result<Derived, KeyEr
 
 fn random(out: &mut [u8]) -> Result<(), KeyError> {
     getrandom::fill(out).map_err(|_| KeyError::Random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::cases::key;
+
+    #[test]
+    fn files_come_back() {
+        for name in ["ann", "Carl"] {
+            for passphrase in [None, Some(&b"correct horse"[..])] {
+                let file = key(name).to_openssh(passphrase).expect("a file");
+                assert_eq!(PrivateKey::is_locked(file.as_bytes()), Ok(passphrase.is_some()));
+                let back = PrivateKey::parse(file.as_bytes(), passphrase).expect("back");
+                assert_eq!((back.public(), back.comment()), (key(name).public(), name));
+            }
+        }
+        let locked = key("ann").to_openssh(Some(b"right")).expect("a file");
+        assert!(matches!(PrivateKey::parse(locked.as_bytes(), None), Err(KeyError::Passphrase(_))));
+        assert!(matches!(PrivateKey::parse(locked.as_bytes(), Some(b"wrong")), Err(KeyError::Passphrase(_))));
+        assert!(key("ann").to_openssh(Some(b"")).is_err());
+        assert!(PrivateKey::parse(key("ann").public_line().as_bytes(), None).is_err());
+    }
+
+    #[test]
+    fn scalars_with_zeros_in_front_come_back() {
+        for zeros in 1..32 {
+            let mut scalar = [0xa5; 32];
+            scalar[..zeros].fill(0);
+            let key = PrivateKey::from_p256_scalar(&scalar, "").expect("a key");
+            let file = key.to_openssh(None).expect("a file");
+            assert_eq!(PrivateKey::parse(file.as_bytes(), None).expect("back").public(), key.public());
+        }
+        assert!(PrivateKey::from_p256_scalar(&[0; 32], "").is_err());
+        assert!(PrivateKey::from_p256_scalar(&[0xff; 32], "").is_err());
+    }
+
+    /// A damaged file gives no other key: the halves would not belong together.
+    #[test]
+    fn no_flip_of_a_file_gives_another_key() {
+        for name in ["ann", "Carl"] {
+            let file = key(name).to_openssh(None).expect("a file");
+            let raw = armor::read_lenient(LABEL, file.as_bytes()).expect("armor");
+            for n in 0..raw.len() {
+                for bit in 0..8 {
+                    let mut bytes = raw.clone();
+                    bytes[n] ^= 1 << bit;
+                    if let Ok(other) = PrivateKey::parse(armor::write(LABEL, &bytes).as_bytes(), None) {
+                        assert_eq!(other.public(), key(name).public());
+                    }
+                }
+                assert!(PrivateKey::parse(armor::write(LABEL, &raw[..n]).as_bytes(), None).is_err());
+            }
+        }
+    }
 }

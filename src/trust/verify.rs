@@ -9,7 +9,9 @@ use super::order::{Learned, Order, OrderState, Veto, Withdrawal, order};
 use super::policy::{Policy, RESERVED_GROUPS, RevokedKey, Role, Stream};
 use super::report::{GroupCount, Outcome, Reason, Refusal, Report};
 use super::sshsig::{SigError, SshSig};
-use super::statement::{Approve, Permit, Reject, Revoked, Seal, Signed, Statement, StatementKind, Terms};
+use super::statement::{
+    Approve, Claims, Identity, Permit, Reject, Revoked, Seal, Signed, Statement, StatementKind, Terms,
+};
 use super::text::show_time;
 use crate::digest::Digest;
 use crate::limits;
@@ -24,6 +26,10 @@ pub struct Subject {
     pub carriage_id: Option<Digest>,
 }
 
+/// Keeps the values below from being made anywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Proof;
+
 /// A seal that counts. Only [`verify`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedBy {
@@ -35,7 +41,28 @@ pub struct SealedBy {
     pub owner: String,
     /// The key.
     pub key: Fingerprint,
-    proof: (),
+    proof: Proof,
+}
+
+impl SealedBy {
+    /// Compares what the seal says with what the release root says, once that is open. The number of removed artifacts is
+    /// not compared: a root does not know it.
+    pub fn agrees(&self, root: &Identity, claims: &Claims) -> Result<(), TrustError> {
+        let (said, seal) = (&self.seal.claims, &self.seal);
+        for (what, same) in [
+            ("release", seal.identity.release == root.release),
+            ("stream", seal.identity.stream == root.stream),
+            ("place", seal.identity.place == root.place),
+            ("version", said.version == claims.version),
+            ("content", said.content == claims.content),
+            ("total", said.bytes == claims.bytes),
+        ] {
+            if !same {
+                return Err(TrustError::Claims(what));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A release that may come in. Only [`verify`] makes one.
@@ -55,7 +82,7 @@ pub struct Verdict {
     pub learned: Learned,
     /// When the youngest statement that was counted was made: Unix seconds.
     pub issued: i64,
-    proof: (),
+    proof: Proof,
 }
 
 impl Verdict {
@@ -306,10 +333,7 @@ impl<'a> Scale<'a> {
         if !terms.sites.is_empty() && self.state.site.as_ref().is_some_and(|here| !terms.sites.contains(here)) {
             return Some(Outcome::Elsewhere);
         }
-        match terms.not_after.filter(|end| *end < self.now && !accepted) {
-            Some(end) => Some(Outcome::Expired(end)),
-            None => None,
-        }
+        terms.not_after.filter(|end| *end < self.now && !accepted).map(Outcome::Expired)
     }
 
     /// Notes about a statement that counts.
@@ -347,7 +371,7 @@ impl<'a> Scale<'a> {
         let (voice, seal) = best?;
         self.counted(voice);
         let (statement, owner, key) = (voice.digest, voice.role.owner.clone(), voice.key);
-        Some(SealedBy { seal: seal.clone(), statement, owner, key, proof: () })
+        Some(SealedBy { seal: seal.clone(), statement, owner, key, proof: Proof })
     }
 
     fn weigh_seal(&self, voice: &Voice<'_>, seal: &Seal) -> Option<Outcome> {
@@ -462,7 +486,7 @@ impl<'a> Scale<'a> {
 
     fn verdict(self, sealed: SealedBy, approvals: Vec<GroupCount>, order: Order) -> Verdict {
         let Scale { reports, notes, learned, issued, .. } = self;
-        Verdict { sealed, approvals, order, reports, notes, learned, issued, proof: () }
+        Verdict { sealed, approvals, order, reports, notes, learned, issued, proof: Proof }
     }
 
     fn refuse(self, sealed: Option<SealedBy>, approvals: Vec<GroupCount>) -> TrustError {
