@@ -262,6 +262,8 @@ class Reader:
         must(set(numbers) <= set(SECTIONS), "F9", "an unknown kind of section")
         must(7 not in numbers, "F15", "bases without their feature")
         must(numbers == sorted(numbers), "F13", "sections out of order")
+        must(c[5] == 0, "F14", "scratch space without a feature")
+        limit(sum(s[2] for s in c[1]), 256 * MIB, "F16", "all sections together")
         for s in c[1]:
             limit(s[1], 65_536, "F16", "entries of a section")
             limit(s[2], 16 * MIB, "F16", "a section")

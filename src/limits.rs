@@ -9,6 +9,8 @@ pub const BLOCK_PLAIN: u32 = 16 << 20;
 pub const SECTION_ENTRIES: u32 = 65_536;
 /// Format: plain bytes of a section.
 pub const SECTION_PLAIN: u32 = 16 << 20;
+/// Format: plain bytes of all sections together: what a reader may hold in memory. A release of 100 GB has about 100 MiB.
+pub const INDEX_PLAIN: u64 = 256 << 20;
 /// Format: bytes of a root.
 pub const ROOT: u32 = 1 << 20;
 /// Format: bytes of a statement's text, and of its signature.

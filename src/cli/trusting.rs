@@ -12,6 +12,7 @@ use pouch::fs::pairs;
 use pouch::monitor::Monitor as _;
 use pouch::op::{pack, policies, seal};
 use pouch::site::Site;
+use pouch::trust::explain::explain;
 use pouch::trust::order::OrderState;
 use pouch::trust::report::{GroupCount, Report};
 use pouch::trust::statement::{Approve, Evidence, Reject, Terms};
@@ -98,14 +99,15 @@ fn evidence(path: &Path) -> Result<Evidence, Fail> {
     Ok(Evidence { digest: blob.digest, name })
 }
 
-/// All statements for a bundle: of its own folder and of the folders given. What is half a pair is noted.
-pub fn outside(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Vec<Signed>, Fail> {
+/// All statements for a bundle with the files they lie in: of its own folder and of the folders given. What is half a pair
+/// is noted.
+pub fn outside(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Vec<(String, Signed)>, Fail> {
     let beside = bundle.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut out = Vec::new();
     for folder in std::iter::once(beside).chain(folders.iter().map(PathBuf::as_path)) {
         let found = pairs::read(folder).map_err(|e| Fail::io(format!("cannot read {}", folder.display()), e))?;
         found.ignored.iter().for_each(|i| common.bar.note(&format!("ignored: {i}")));
-        out.extend(found.signed.into_iter().map(|(_, s)| s));
+        out.extend(found.signed.into_iter().map(|(path, s)| (path.display().to_string(), s)));
     }
     Ok(out)
 }
@@ -133,8 +135,10 @@ struct Checked {
 pub fn run_verify(args: Verify, common: &Common) -> Outcome {
     let sealed = Sealed::open(medium(&args.bundle)?)?;
     let ids = sealed.ids();
-    let mut statements: Vec<Signed> = sealed.statements().to_vec();
-    statements.extend(outside(&args.bundle, &args.statements, common)?);
+    let inside = sealed.statements().iter().enumerate().map(|(n, s)| (format!("inside-{}.txt", n + 1), s.clone()));
+    let mut named: Vec<(String, Signed)> = inside.collect();
+    named.extend(outside(&args.bundle, &args.statements, common)?);
+    let statements: Vec<Signed> = named.iter().map(|(_, s)| s.clone()).collect();
     let (chain, state) = match (&args.site, &args.policy) {
         (Some(site), _) => {
             let site = Site::open(site)?;
@@ -149,6 +153,8 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
     let bundle = Bundle::parse(sealed, verdict)?;
     let sealed_by = &bundle.trust.sealed;
     seal::agrees(&sealed_by.seal, &bundle.release, ids.release).map_err(pouch::bundle::BundleError::from)?;
+    let files = named.iter().zip(&bundle.trust.reports).map(|((name, _), r)| (name.clone(), r.clone()));
+    let named: Vec<(String, Report)> = files.collect();
     let artifacts = bundle.artifacts()?.len();
     let threads = pack::threads(args.threads.map(usize::from));
     let (form, checked_bytes) = match bundle.form() {
@@ -173,7 +179,7 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         form,
         checked_bytes,
         artifacts,
-        explain: args.explain.then(|| explain(&statements)),
+        explain: args.explain.then(|| explain(chain.policy(), &named)),
     };
     common.report(&report, |r| {
         let mut out = format!(
@@ -205,20 +211,4 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         }
         out
     })
-}
-
-/// How to re-check each statement with stock tools.
-fn explain(statements: &[Signed]) -> String {
-    let mut out = String::from("To re-check a statement with OpenSSH, save its text and signature and run\n");
-    for s in statements {
-        let kind = String::from_utf8_lossy(s.text.split(|b| *b == b'\n').next().unwrap_or_default()).into_owned();
-        let namespace = kind.replacen(' ', "/", 2);
-        let namespace = namespace.split('/').take(3).collect::<Vec<_>>().join("/");
-        out += &format!(
-            "  ssh-keygen -Y verify -f ALLOWED -I OWNER -n {namespace} -s {0}.sig < {0}    # {0}: {kind}\n",
-            &s.digest().hex()[..16]
-        );
-    }
-    out += "where ALLOWED has a line `OWNER KEYTYPE KEY` for each key of the policy.\n";
-    out
 }

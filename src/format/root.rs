@@ -201,8 +201,19 @@ impl Root for CarriageRoot {
         if !self.requires.is_empty() {
             return rule("requires lists features that it does not use");
         }
+        if self.scratch != 0 {
+            return rule("it asks for scratch space, which only deltas need");
+        }
         if !self.sections.is_sorted_by(|a, b| a.kind <= b.kind) {
             return rule("its sections are not in the order of their kinds");
+        }
+        let plain: u64 = self.sections.iter().map(|s| u64::from(s.plain_len)).fold(0, u64::saturating_add);
+        if plain > limits::INDEX_PLAIN {
+            return Err(FormatError::Limit {
+                what: "the bytes of all sections",
+                have: plain,
+                limit: limits::INDEX_PLAIN,
+            });
         }
         for s in &self.sections {
             for (what, have, limit) in [

@@ -55,6 +55,9 @@ fn blocks(book: &mut Book) {
     book.damaged("chunks-count-of-root", "F25", "one chunk too few in the carriage root", |f| {
         f.carriage(|r| r.set(4, V::U(3)));
     });
+    book.damaged("scratch-without-feature", "F14", "scratch space in a bundle that is no delta", |f| {
+        f.carriage(|r| r.set(5, V::U(1)));
+    });
     book.damaged("block-codec-unknown", "F24", "codec 3", |f| f.blocks[0].codec = 3);
     book.damaged("block-codec-patch", "F15", "codec 2, patch, without its feature", |f| f.blocks[1].codec = 2);
     book.damaged("block-reserved", "F16", "a reserved byte of a block's row", |f| f.blocks[0].zero[2] = 1);

@@ -174,6 +174,14 @@ pub fn add(book: &mut Book) {
             s[1].plain_len = u64::from(u32::MAX);
         });
     });
+    book.unsupported("index-too-long", "F16", "17 sections that claim 16 MiB each", |f| {
+        f.sections(|s| {
+            s[1].pack();
+            s[1].plain_len = 16 << 20;
+            let one = s[1].clone();
+            s.splice(1..1, std::iter::repeat_n(one, 16));
+        });
+    });
     book.damaged("section-length-64-bit", "F9", "a section's length above 32 bits", |f| {
         f.sections(|s| s[1].plain_len = 1 << 32);
     });
