@@ -358,7 +358,7 @@ fn repodata_is_kept_or_rendered_anew() {
     for stale in primary.filter(|p| p.to_string_lossy().ends_with("primary.xml.gz")) {
         fs::write(stale, "x").expect("write");
     }
-    let source = RpmSource::new(at("in"), RelPath::new("r").expect("a path"));
+    let source = RpmSource { from: at("in"), root: RelPath::new("r").expect("a path"), metadata: Metadata::default() };
     assert_eq!(source.metadata, Metadata::Keep);
     let refused = source.survey(&Collected::default(), &Silent).expect_err("stale");
     assert!(refused.to_string().contains("mirror it again"), "{refused}");
