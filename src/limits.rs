@@ -48,7 +48,6 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
-/// A deb's control member, as stored and unpacked.
 /// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
 pub const RPM_VALUES: usize = 1_000_000;
 /// Bytes of all paths of an rpm, folders counted with every file (100,000 files take about 10 MiB).
