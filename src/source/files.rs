@@ -1,6 +1,6 @@
 //! A *file tree* is a folder whose files are served, or laid into the kit, under the paths that they have.
 //!
-//! It does not look into them. Which place a path takes is specified in `spec/site-files.md`, section "Files".
+//! It does not look into them. Which place a path takes is specified in `spec/site.md`, section "Files".
 
 use super::{OneFile, Sink, Source, SourceError, announce};
 use crate::fs::tree::{self, TreeError, TreeFile};
