@@ -60,10 +60,10 @@ pub const DEB_CONTROL_FILE: u64 = 1 << 20;
 pub const DEB_MEMBERS: usize = 64;
 /// Entries of a deb's control member.
 pub const DEB_CONTROL_ENTRIES: usize = 1024;
-/// Memory of the decoder of a deb's xz member (`xz -9` needs 65 MiB).
-pub const DEB_XZ_MEMORY: u64 = 128 << 20;
-/// Base-2 logarithm of the window of a deb's zstd member.
-pub const DEB_ZSTD_WINDOW: u32 = 27;
+/// Memory of an xz decoder (`xz -9` needs 65 MiB).
+pub const XZ_MEMORY: u64 = 128 << 20;
+/// Base-2 logarithm of the window of zstd input that is not a bundle's (zstd's own default).
+pub const ZSTD_WINDOW: u32 = 27;
 /// A wheel's METADATA or an sdist's PKG-INFO.
 pub const PYTHON_METADATA: u64 = 4 << 20;
 /// Members of a wheel or module zip.
