@@ -159,6 +159,44 @@ fn the_schemas_of_facts_are_the_same_in_both_places() {
     }
 }
 
+/// The names of all test functions, and of all vectors.
+fn proofs() -> (String, BTreeSet<String>) {
+    let sources = [files(&repository().join("src"), "rs"), files(&repository().join("tests"), "rs")].concat();
+    let code = sources.iter().map(|p| read(p)).collect();
+    let vectors = repository().join("testdata/vectors");
+    let names = ["pouch", "txt"].iter().flat_map(|ending| files(&vectors, ending));
+    let folders =
+        std::fs::read_dir(vectors.join("trust/releases")).expect("a folder").map(|e| e.expect("an entry").path());
+    let stem = |p: PathBuf| p.file_stem().expect("a name").to_string_lossy().into_owned();
+    (code, names.chain(folders).map(stem).collect())
+}
+
+#[test]
+fn every_defence_names_proofs_that_exist() {
+    let page = read(&repository().join("spec/security.md"));
+    let (code, vectors) = proofs();
+    let rows: Vec<Vec<&str>> = page.lines().filter(|l| l.starts_with("| ")).map(|l| l.split(" | ").collect()).collect();
+    assert_eq!(rows.len(), 41, "a head and forty threats");
+    let mut missing = Vec::new();
+    for row in rows.iter().skip(1) {
+        let [number, _, defence, proof] = row[..] else { panic!("{row:?} has other than four cells") };
+        for name in proof.split('`').skip(1).step_by(2) {
+            let there = match name {
+                _ if name.contains('/') => repository().join(name).exists(),
+                _ if name.contains('-') => vectors.iter().any(|v| v.starts_with(name)),
+                _ => code.contains(&format!("fn {name}(")),
+            };
+            if !there {
+                missing.push(format!("{number}: {name}"));
+            }
+        }
+        let paths = defence.split('`').skip(1).step_by(2).filter(|n| n.starts_with("src/") || n.starts_with("tests/"));
+        missing.extend(paths.filter(|p| !repository().join(p).exists()).map(|p| format!("{number}: {p}")));
+        assert!(proof.contains('`') || proof.contains("not yet"), "{number}: no proof, and not said so");
+    }
+    assert!(missing.is_empty(), "not there:\n{}", missing.join("\n"));
+}
+
 #[test]
 fn references_are_found() {
     type Case<'a> = (&'a str, Option<&'a str>, &'a [(&'a str, &'a str)]);
