@@ -269,7 +269,7 @@ fn put_section(
     entries: u32,
     plain: &[u8],
 ) -> Result<StoredSection, BundleError> {
-    let packed = block::compress(plain, block::LEVEL);
+    let packed = block::compress(plain, block::SECTION_LEVEL);
     let (codec, stored) = match &packed {
         Some(stored) => (1, stored.as_slice()),
         None => (0, plain),
