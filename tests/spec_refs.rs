@@ -78,6 +78,11 @@ fn references(text: &str, own: Option<&str>) -> Vec<(String, String)> {
             _ => {}
         }
     }
+    for (at, word) in text.match_indices(".md`, ") {
+        let page = text[..at + ".md".len()].rsplit('`').next().unwrap_or_default();
+        let page = page.trim_start_matches("spec/");
+        out.extend(quoted(&text[at + word.len()..]).into_iter().map(|s| (page.to_owned(), s.to_owned())));
+    }
     for (at, word) in text.match_indices("section") {
         let after = text[at + word.len()..].trim_start_matches('s').trim_start();
         let before = text[..at].trim_end().trim_end_matches(',');
@@ -200,11 +205,12 @@ fn every_defence_names_proofs_that_exist() {
 #[test]
 fn references_are_found() {
     type Case<'a> = (&'a str, Option<&'a str>, &'a [(&'a str, &'a str)]);
-    let cases: [Case<'_>; 5] = [
+    let cases: [Case<'_>; 6] = [
         ("see `spec/a.md`.", None, &[("a.md", "")]),
         ("`spec/a.md`, section \"B c\", rule 1", None, &[("a.md", ""), ("a.md", "B c")]),
         ("`spec/a.md`, sections \"B\" and \"C\".", None, &[("a.md", ""), ("a.md", "B"), ("a.md", "C")]),
         ("`b.md` says, in section \"D\"", Some("own.md"), &[("b.md", ""), ("own.md", "D")]),
+        ("(`spec/a.md`, \"B\")", None, &[("a.md", ""), ("a.md", "B")]),
         ("RFC 1, section 2", None, &[]),
     ];
     for (text, own, expect) in cases {
