@@ -1,6 +1,6 @@
 //! A *class* says what kind of failure an error is, and so which exit code the command ends with.
 //!
-//! It carries no text; messages belong to the errors themselves. Specified in `spec/bundle.md`, section "Exit codes".
+//! It carries no text; messages belong to the errors themselves. Specified in `spec/bundle.md`, section "Exit codes and classes".
 
 /// The class of a failure; the number is the exit code and the class of a test vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -48,7 +48,6 @@ pub const INDEX_DEPTH: usize = 4;
 pub const RPM_HEADER: u32 = 64 << 20;
 /// Tags of an rpm header (rpm's own limit).
 pub const RPM_TAGS: u32 = 65_535;
-/// A deb's control member, as stored and unpacked.
 /// Values of one tag of an rpm header (files, dependencies; a texlive package has about 100,000).
 pub const RPM_VALUES: usize = 1_000_000;
 /// Bytes of all paths of an rpm, folders counted with every file (100,000 files take about 10 MiB).
@@ -61,10 +60,10 @@ pub const DEB_CONTROL_FILE: u64 = 1 << 20;
 pub const DEB_MEMBERS: usize = 64;
 /// Entries of a deb's control member.
 pub const DEB_CONTROL_ENTRIES: usize = 1024;
-/// Memory of the decoder of a deb's xz member (`xz -9` needs 65 MiB).
-pub const DEB_XZ_MEMORY: u64 = 128 << 20;
-/// Base-2 logarithm of the window of a deb's zstd member.
-pub const DEB_ZSTD_WINDOW: u32 = 27;
+/// Memory of an xz decoder (`xz -9` needs 65 MiB).
+pub const XZ_MEMORY: u64 = 128 << 20;
+/// Base-2 logarithm of the window of zstd input that is not a bundle's (zstd's own default).
+pub const ZSTD_WINDOW: u32 = 27;
 /// A wheel's METADATA or an sdist's PKG-INFO.
 pub const PYTHON_METADATA: u64 = 4 << 20;
 /// Members of a wheel or module zip.

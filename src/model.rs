@@ -1,7 +1,7 @@
 //! The *model* is what both sides of the gap talk about: artifacts, releases, the catalog of a site and the plan of a
 //! generation.
 //!
-//! Plain values: no I/O, no ecosystem's rules. Specified in `spec/bundle.md`, section "The release".
+//! Plain values: no I/O, no ecosystem's rules. Specified in `spec/bundle.md`, section "Words".
 
 use crate::cbor::{Bytes, Cbor, CborError, Value, record};
 use crate::digest::{Blob, Digest};

@@ -1,6 +1,6 @@
 //! A *relative path* names a place below a site's generation in a way that every file system can hold.
 //!
-//! It is text, not a file: nothing here touches the disk. Specified in `spec/bundle.md`, section "Paths".
+//! It is text, not a file: nothing here touches the disk. Specified in `spec/bundle.md`, section "Paths and names".
 
 use crate::cbor::{Cbor, CborError, Value};
 use caseless::Caseless;

@@ -3,17 +3,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/server.rs"]
+mod server;
+
 use pouch::digest::{Blob, Digest};
 use pouch::model::{Catalog, Content, Context, Kind, Plan, ReleaseView, SiteConfig};
 use pouch::monitor::Silent;
 use pouch::relpath::RelPath;
 use pouch::source::deb::{DebSource, Metadata};
-use pouch::source::{Found, Origin, Sink, Source, SourceError};
+use pouch::source::{Collected, Found, Origin, Source};
+use server::Nginx;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
 
 const ROOT: &str = "www/debs/local";
 
@@ -88,27 +91,11 @@ fn odd_debs(scratch: &Path, to: &Path) -> Vec<String> {
         .collect()
 }
 
-#[derive(Default)]
-struct Collect {
-    found: Mutex<Vec<Found>>,
-    notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Collect {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().unwrap().push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().unwrap().push(text);
-    }
-}
-
 fn survey(from: &Path, metadata: Metadata) -> Vec<Found> {
-    let sink = Collect::default();
+    let sink = Collected::default();
     let source = DebSource { from: from.into(), root: RelPath::new(ROOT).unwrap(), metadata };
     source.survey(&sink, &Silent).unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));
-    sink.found.into_inner().unwrap()
+    sink.into_parts().0
 }
 
 /// Plans and writes a tree: apt's part of it, and plain files as the file target does.
@@ -134,41 +121,6 @@ fn materialize(found: &[Found], to: &Path) {
                 other => panic!("{other:?}"),
             },
         }
-    }
-}
-
-/// An nginx on a free loopback port. It has its socket when the command returns, so that nobody waits.
-struct Nginx {
-    url: String,
-    conf: PathBuf,
-    log: PathBuf,
-}
-
-impl Nginx {
-    fn start(www: &Path, scratch: &Path) -> Nginx {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::create_dir_all(scratch).unwrap();
-        let (conf, log) = (scratch.join("nginx.conf"), scratch.join("access.log"));
-        let at = scratch.display();
-        let temp: String =
-            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|t| format!("{t}_temp_path {at}/{t};\n")).concat();
-        write(
-            &conf,
-            format!(
-                "pid {at}/pid; error_log {at}/error.log; daemon on; master_process off; events {{}}\nhttp {{ access_log {at}/access.log;\n\
-                 {temp} server {{ listen 127.0.0.1:{port}; root {}; default_type application/octet-stream; }} }}\n",
-                www.display()
-            ),
-        );
-        run(Command::new("nginx").arg("-e").arg(scratch.join("error.log")).arg("-c").arg(&conf));
-        Nginx { url: format!("http://127.0.0.1:{port}"), conf, log }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let error = self.conf.with_file_name("error.log");
-        let _ = Command::new("nginx").arg("-e").arg(error).arg("-c").arg(&self.conf).args(["-s", "stop"]).output();
     }
 }
 
@@ -294,7 +246,7 @@ fn flat_repositories_equal_the_reference_tools_and_serve_apt() {
     let nginx = Nginx::start(&tree.join("www"), &tmp.path().join("nginx"));
     let line = format!("deb [trusted=yes] {}/debs/local/ ./\n", nginx.url);
     Apt::new(tmp.path().join("apt1"), &line).takes_all(&found, &packages);
-    let log = fs::read_to_string(&nginx.log).unwrap();
+    let log = fs::read_to_string(nginx.log()).unwrap();
     assert!(log.contains("/by-hash/SHA256/"), "apt asks by digest");
     // A client that has the old Release while a new generation goes live finds its lists by digest alone.
     fs::remove_file(root.join("Packages")).unwrap();

@@ -80,6 +80,6 @@ fn pyyaml_reads_the_index() {
     let source = ChartSource { from: at("in"), root: root("www/charts") };
     render(&source, pouch::target::charts::plan, &at("site"));
     let web = serve(&at("site/www"));
-    let out = run(python().args(["-c", COMPARE]).arg(at("in")).arg(format!("{}/charts/", web.url)));
+    let out = run(python().args(["-c", COMPARE]).arg(at("in")).arg(format!("{}/charts/", web.url())));
     assert_eq!(out.expect("python3-yaml is needed"), "same");
 }

@@ -1,42 +1,18 @@
 //! The rendered configuration, used by the real servers.
 
+#[path = "support/server.rs"]
+mod server;
+
 use pouch::digest::Digest;
 use pouch::model::{Artifact, Catalog, Content, Context, Described, Kind, Plan, ReleaseView, SiteConfig};
 use pouch::relpath::RelPath;
+use server::{Server, free_port};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-/// A server that ends, with its workers, when the test does.
-struct Server(Child);
-
-impl Server {
-    /// Starts `command` and waits for a line on its standard error that contains `ready`.
-    fn start(command: &mut Command, ready: &str) -> Server {
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the server is installed");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe"));
-        let mut seen = String::new();
-        while !seen.contains(ready) {
-            let before = seen.len();
-            lines.read_line(&mut seen).expect("its messages");
-            assert!(seen.len() > before, "the server ended: {seen}");
-        }
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Server(child)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.0.wait();
-    }
-}
+use std::process::Command;
 
 /// What nginx leaves in the temporary folder.
 struct Leftovers(u16);
@@ -47,10 +23,6 @@ impl Drop for Leftovers {
             let _ = fs::remove_dir_all(format!("/tmp/pouch-nginx-{}-{part}", self.0));
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 fn package(kind: Kind, root: &str, path: &str) -> Described {
@@ -144,7 +116,7 @@ fn nginx_serves_a_site() {
         .output()
         .expect("nginx is installed");
     assert!(tested.status.success() && tested.stderr.is_empty(), "{}", String::from_utf8_lossy(&tested.stderr));
-    let _server = Server::start(
+    let (_server, _) = Server::start(
         Command::new("nginx")
             .args(["-e", "stderr", "-c", conf, "-g", "daemon off; error_log stderr notice;", "-p"])
             .arg(format!("{}/", site.path().display())),
@@ -212,7 +184,7 @@ fn the_registry_serves_a_site_and_takes_nothing() {
     let mut files: Vec<(&str, &[u8])> = vec![(&layer_path, b"{}"), (&manifest_path, manifest.as_bytes())];
     files.extend(links.iter().map(|(path, digest)| (path.as_str(), digest.as_bytes())));
     generation(site.path(), 1, &config, &files);
-    let _server = Server::start(
+    let (_server, _) = Server::start(
         Command::new("docker-registry")
             .args(["serve", "current/etc/registry.yml"])
             .current_dir(site.path())

@@ -49,7 +49,7 @@ fn go_fetches_from_the_rendered_proxy() {
     run(Command::new("python3").args(["-c", MAKE]).arg(at("proxy"))).expect("python3 is needed");
     render(&GoSource { from: at("proxy"), root: root("www/go") }, pouch::target::go::plan, &at("site"));
     let web = serve(&at("site/www"));
-    let url = format!("{}/go", web.url);
+    let url = format!("{}/go", web.url());
     let work = at("work");
     fs::create_dir(&work).expect("mkdir");
     fs::write(work.join("go.mod"), "module example.com/test\n\ngo 1.16\n\nrequire example.com/Capital/mod v1.2.0\n")

@@ -3,6 +3,8 @@
 
 #[path = "support/images.rs"]
 mod images;
+#[path = "support/server.rs"]
+mod server;
 
 use images::{Store, catalog, derive_again, survey, write_tree};
 use pouch::digest::{Blob, Digest};
@@ -12,11 +14,12 @@ use pouch::op::export::export;
 use pouch::source::Found;
 use pouch::source::oci::OciSource;
 use pouch::source::oci::naming::Naming;
+use server::Server;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -35,40 +38,6 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path that is UTF-8")
 }
 
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Server {
-    /// Starts it and waits for the line of its log that has `ready` in it; the line is returned.
-    fn start(program: &str, args: &[&str], ready: &str) -> (Server, String) {
-        let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
-        let mut server = Server(child);
-        let mut log = BufReader::new(server.0.stderr.take().expect("stderr"));
-        let mut seen = String::new();
-        loop {
-            let mut line = String::new();
-            if log.read_line(&mut line).expect("log") == 0 {
-                panic!("{program} ended: {seen}");
-            }
-            if line.contains(ready) {
-                // Somebody must read on, or the server stops at a full pipe.
-                std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                return (server, line);
-            }
-            seen.push_str(&line);
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A read-only registry on a port that it takes itself; its address is returned.
 fn registry(tree: &Path, dir: &Path) -> (Server, String) {
     let config = dir.join("registry.yml");
@@ -79,7 +48,7 @@ fn registry(tree: &Path, dir: &Path) -> (Server, String) {
         root
     );
     fs::write(&config, yaml).expect("write");
-    let (server, line) = Server::start("docker-registry", &["serve", text(&config)], "listening on");
+    let (server, line) = Server::start(Command::new("docker-registry").arg("serve").arg(&config), "listening on");
     let address = line.split("listening on ").nth(1).and_then(|r| r.split(['"', ' ', '\n']).next()).expect("address");
     (server, address.to_owned())
 }
@@ -348,7 +317,7 @@ fn containerd(bench: &Bench, socket: &Path) -> Server {
         socket
     );
     fs::write(&config, toml).expect("write");
-    Server::start("containerd", &["-c", text(&config)], "containerd successfully booted").0
+    Server::start(Command::new("containerd").arg("-c").arg(&config), "containerd successfully booted").0
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn pip_installs_from_the_rendered_index() {
         run(Command::new(venv.join("bin/python")).args(["-c", &code])).expect(module)
     };
     for index in ["pypi/simple", "pypi/"] {
-        let url = format!("{}/{index}", web.url);
+        let url = format!("{}/{index}", web.url());
         // Links are relative and the redirect keeps the port, so a missing slash does no harm below a folder.
         let to = at("download").display().to_string();
         pip(&venv, &url, &["download", "--no-deps", "-d", &to, "my.app"]).expect(index);
@@ -80,7 +80,7 @@ fn pip_installs_from_the_rendered_index() {
         assert_eq!(fs::read(at("download/my_app-1.0-py3-none-any.whl")).expect("read"), want);
         fs::remove_dir_all(at("download")).expect("rm");
     }
-    let url = format!("{}/pypi/simple/", web.url);
+    let url = format!("{}/pypi/simple/", web.url());
     pip(&venv, &url, &["install", "my-app", "epoch", "old", "src"]).expect("install");
     assert_eq!(version("my_lib"), "1.0+abc.1", "2.0 is not for this Python");
     assert_eq!(version("epoch"), "1!2.0", "epochs win");

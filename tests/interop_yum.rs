@@ -6,12 +6,11 @@ use pouch::model::{Catalog, Content, Context, Described, Plan, ReleaseView, Site
 use pouch::monitor::Silent;
 use pouch::relpath::RelPath;
 use pouch::source::rpm::{Metadata, RpmSource};
-use pouch::source::{Found, Origin, Sink, Source, SourceError};
+use pouch::source::{Collected, Origin, Source};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Mutex;
 
 /// Specs by what is odd about them; `@` is the temporary folder.
 const SPECS: [(&str, &str); 9] = [
@@ -106,33 +105,17 @@ fn build(scratch: &Path, rpms: &Path, name: &str, body: &str) {
     run(command.arg("--target").arg("x86_64-linux").arg(&spec));
 }
 
-#[derive(Default)]
-struct Collected {
-    found: Mutex<Vec<Found>>,
-    notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Collected {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().expect("lock").push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().expect("lock").push(text);
-    }
-}
-
 /// Everything below `from` as a site would show it, and the notes.
 fn survey(from: &Path, metadata: Metadata) -> (Catalog, BTreeMap<pouch::digest::Digest, Origin>, Vec<String>) {
     let sink = Collected::default();
     let root = RelPath::new("www/rpms/local").expect("a path");
     RpmSource { from: from.into(), root, metadata }.survey(&sink, &Silent).expect("a survey");
-    let mut found = sink.found.into_inner().expect("lock");
+    let (mut found, notes) = sink.into_parts();
     found.sort_by(|a, b| a.described.artifact.sort_key().cmp(&b.described.artifact.sort_key()));
     let origins = found.iter().flat_map(|f| f.origins.iter().map(|(b, o)| (b.digest, o.clone()))).collect();
     let artifacts: Vec<Described> = found.into_iter().map(|f| f.described).collect();
     let release = ReleaseView { stream: "s".into(), epoch: 1, sequence: 1, latest: true, artifacts };
-    (Catalog { releases: vec![release] }, origins, sink.notes.into_inner().expect("lock"))
+    (Catalog { releases: vec![release] }, origins, notes)
 }
 
 fn render(catalog: &Catalog) -> Plan {
@@ -358,7 +341,7 @@ fn repodata_is_kept_or_rendered_anew() {
     for stale in primary.filter(|p| p.to_string_lossy().ends_with("primary.xml.gz")) {
         fs::write(stale, "x").expect("write");
     }
-    let source = RpmSource::new(at("in"), RelPath::new("r").expect("a path"));
+    let source = RpmSource { from: at("in"), root: RelPath::new("r").expect("a path"), metadata: Metadata::default() };
     assert_eq!(source.metadata, Metadata::Keep);
     let refused = source.survey(&Collected::default(), &Silent).expect_err("stale");
     assert!(refused.to_string().contains("mirror it again"), "{refused}");

@@ -6,32 +6,20 @@ use pouch::kind::{BlobReader, KindError, ReadSeek};
 use pouch::model::{Described, Kind};
 use pouch::monitor::Silent;
 use pouch::op::complete::complete;
-use pouch::source::{Found, Origin, Origins, Sink, Source, SourceError, kubespray, list::List};
+use pouch::source::{Collected, Found, Origin, Origins, Source, kubespray, list::List};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 fn sample(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample").join(version)
 }
 
-#[derive(Default)]
-struct Kept(Mutex<Vec<Found>>);
-
-impl Sink for Kept {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.0.lock().expect("lock").push(found);
-        Ok(())
-    }
-    fn note(&self, _text: String) {}
-}
-
 fn survey(sources: &[Box<dyn Source>]) -> Vec<Found> {
-    let kept = Kept::default();
+    let kept = Collected::default();
     for source in sources {
         source.survey(&kept, &Silent).unwrap_or_else(|e| panic!("{}: {e} {e:?}", source.describe()));
     }
-    kept.0.into_inner().expect("lock")
+    kept.into_parts().0
 }
 
 fn files(found: &[Found]) -> BTreeSet<String> {

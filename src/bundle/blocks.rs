@@ -2,7 +2,7 @@
 //!
 //! Blobs that are compressed already are cut at block size; others by content, and a chunk that occurred before is not
 //! stored again. Chunks of the two sorts never share a block, so that each block is compressed or left alone as a whole.
-//! See `spec/rationale.md`, "Chunking".
+//! See `spec/rationale.md`, section "Chunking".
 
 use crate::codec::block::{self, StoredBlock};
 use crate::codec::chunk;
@@ -126,7 +126,11 @@ impl Cutter {
             let len = self.plain.len() - from;
             if len > 0 {
                 // A chunk that is the whole blob has the blob's digest, which the caller checks against what was read.
-                let digest = if len as u64 == blob.len { blob.digest } else { Digest::of(&self.plain[from..]) };
+                let digest = if len as u64 == blob.len {
+                    blob.digest
+                } else {
+                    Digest::of(self.plain.get(from..).unwrap_or_default())
+                };
                 self.known.entry(digest).or_insert(self.chunks.len() as u64);
                 self.add(digest, len, segments);
             }
@@ -154,11 +158,12 @@ impl Cutter {
                 end = (&mut *reader).take(PIECE as u64).read_to_end(&mut buf)? < PIECE;
                 advance((buf.len() - before) as u64);
             }
-            if at == buf.len() {
+            let rest = buf.get(at..).unwrap_or_default();
+            if rest.is_empty() {
                 return Ok(());
             }
-            let len = chunk::first_cut(&buf[at..]);
-            let bytes = &buf[at..at + len];
+            let len = chunk::first_cut(rest);
+            let (bytes, _) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             at += len;
             let digest = Digest::of(bytes);
             if let Some(number) = self.known.get(&digest) {

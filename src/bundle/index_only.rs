@@ -1,6 +1,6 @@
 //! An *index-only* file is a bundle without what a reviewer does not need: release sections, both roots, statements.
 //!
-//! It has the ids of the bundle it was taken from. Specified in `spec/bundle.md`, section "Index-only files".
+//! It has the ids of the bundle it was taken from. Specified in `spec/bundle.md`, section "Writing".
 
 use super::index::Bundle;
 use super::writer::{Counted, Tail, put_tail};

@@ -2,7 +2,7 @@
 //!
 //! Each block is hashed, then decompressed, then cut into the blobs that want its chunks; every blob goes to a sink that
 //! hashes it again. A chunk that an earlier blob has is read back from that blob. Specified in `spec/bundle.md`, section
-//! "Unpacking".
+//! "Reading".
 
 use super::index::Bundle;
 use super::{BundleError, Medium, read_range};

@@ -134,13 +134,13 @@ fn cut_list<T: crate::cbor::Cbor>(kind: SectionKind, entries: &[T]) -> Vec<(Sect
     for (i, entry) in entries.iter().enumerate() {
         let own = crate::cbor::encode(entry).len();
         if i > from && (len + own > SECTION_TARGET || i - from >= limits::SECTION_ENTRIES as usize) {
-            out.push((kind, (i - from) as u32, encode_list(&entries[from..i])));
+            out.push((kind, (i - from) as u32, encode_list(entries.get(from..i).unwrap_or_default())));
             (from, len) = (i, 0);
         }
         len += own;
     }
     if from < entries.len() {
-        out.push((kind, (entries.len() - from) as u32, encode_list(&entries[from..])));
+        out.push((kind, (entries.len() - from) as u32, encode_list(entries.get(from..).unwrap_or_default())));
     }
     out
 }

@@ -1,6 +1,8 @@
 //! The command line, as the user writes it.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use pouch::model::Kind;
 use std::path::PathBuf;
 
 const AFTER: &str = "\
@@ -314,17 +316,9 @@ pub struct BundleArg {
     pub bundle: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum KindArg {
-    File,
-    Image,
-    Rpm,
-    Repodata,
-    Deb,
-    Wheel,
-    Sdist,
-    Chart,
-    Gomod,
+/// The names of kinds, as values of an argument.
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| Kind::from_name(&name).ok_or("no such kind"))
 }
 
 #[derive(Args, Debug)]
@@ -332,8 +326,8 @@ pub struct Ls {
     /// The bundle
     pub bundle: PathBuf,
     /// Only artifacts of this kind
-    #[arg(long)]
-    pub kind: Option<KindArg>,
+    #[arg(long, value_parser = kinds())]
+    pub kind: Option<Kind>,
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,6 @@
 //! Looking at bundles: `ls`, `show`, `extract-index`. Nothing here is verified, and the output says so.
 
-use super::args::{BundleArg, ExtractIndex, KindArg, Ls};
+use super::args::{BundleArg, ExtractIndex, Ls};
 use super::fail::{Fail, Outcome};
 use super::{Common, print};
 use pouch::bundle::{Bundle, Sealed, index_only};
@@ -39,11 +39,10 @@ struct Listed {
 /// `pouch ls`.
 pub fn ls(args: Ls, common: &Common) -> Outcome {
     let bundle = open(&args.bundle)?;
-    let wanted = args.kind.map(kind);
     let mut list = Vec::new();
     for described in bundle.artifacts()? {
         let a = described.artifact;
-        if wanted.is_some_and(|k| k != a.kind) {
+        if args.kind.is_some_and(|k| k != a.kind) {
             continue;
         }
         list.push(Listed {
@@ -65,20 +64,6 @@ pub fn ls(args: Ls, common: &Common) -> Outcome {
         };
         print::table(&list.iter().map(row).collect::<Vec<_>>())
     })
-}
-
-fn kind(k: KindArg) -> Kind {
-    match k {
-        KindArg::File => Kind::File,
-        KindArg::Image => Kind::Image,
-        KindArg::Rpm => Kind::Rpm,
-        KindArg::Repodata => Kind::Repodata,
-        KindArg::Deb => Kind::Deb,
-        KindArg::Wheel => Kind::Wheel,
-        KindArg::Sdist => Kind::Sdist,
-        KindArg::Chart => Kind::Chart,
-        KindArg::Gomod => Kind::Gomod,
-    }
 }
 
 #[derive(serde::Serialize)]

@@ -51,7 +51,10 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
     common.report(&PackReport::new(&prepared, written.as_ref(), notes), text)
 }
 
-fn sources(args: &Pack) -> Result<(Vec<Box<dyn Source>>, Vec<String>), Fail> {
+/// Sources, and notes on what is mended or left out.
+type Sources = (Vec<Box<dyn Source>>, Vec<String>);
+
+fn sources(args: &Pack) -> Result<Sources, Fail> {
     match (&args.kubespray_offline, &args.list) {
         (Some(outputs), _) => Ok(kubespray::sources(outputs)?),
         (None, Some(list)) => Ok((List::read(list)?.sources, vec![])),

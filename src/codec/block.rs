@@ -1,7 +1,7 @@
 //! A *block* is chunks compressed together and stored as one run of bytes.
 //!
 //! Compression and decompression of one block; where it lies is the bundle floor's. Specified in `spec/bundle.md`,
-//! section "Blocks".
+//! section "Blocks, chunks, recipes".
 
 use crate::digest::Digest;
 use crate::format::FormatError;

@@ -1,7 +1,7 @@
 //! A *chunk* is a run of bytes known by its digest: the unit of sharing.
 //!
 //! Where to cut is the packer's policy and no part of reading; the parameters are frozen by golden boundaries below,
-//! because sharing across versions depends on them. See `spec/rationale.md`, "Chunking".
+//! because sharing across versions depends on them. See `spec/rationale.md`, section "Chunking".
 
 /// Least, average and greatest length of a chunk, in bytes.
 pub const MIN: usize = 8 << 10;

@@ -1,6 +1,17 @@
 //! A *codec* turns bytes into other bytes and back: cutting into chunks, compressing blocks.
 //!
-//! No file, no index, no trust. Specified in `spec/bundle.md`, section "Blocks".
+//! No file, no index, no trust. Specified in `spec/bundle.md`, section "Blocks, chunks, recipes".
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::panic,
+        clippy::expect_used
+    )
+)]
 
 pub mod block;
 pub mod chunk;

@@ -28,7 +28,7 @@ pub fn encode(statements: &[Signed]) -> Result<Vec<u8>, FormatError> {
         for part in [&s.text, &s.signature] {
             if part.len() > limits::STATEMENT {
                 let have = u64::from(length(part.len())?);
-                return Err(FormatError::Limit { what: "a statement", have, limit: limits::STATEMENT as u64 });
+                return Err(FormatError::Limit { what: "a statement", have, limit: length(limits::STATEMENT)?.into() });
             }
         }
         out.extend_from_slice(&length(s.text.len())?.to_be_bytes());
@@ -53,7 +53,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Signed>, FormatError> {
         for len in [text_len, signature_len] {
             if len > limits::STATEMENT {
                 let have = u64::from(length(len)?);
-                return Err(FormatError::Limit { what: "a statement", have, limit: limits::STATEMENT as u64 });
+                return Err(FormatError::Limit { what: "a statement", have, limit: length(limits::STATEMENT)?.into() });
             }
         }
         let (text, tail) = part(tail, text_len)?;

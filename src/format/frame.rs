@@ -1,6 +1,6 @@
 //! The *frame* of a bundle is its header and its footer: where everything lies in the file.
 //!
-//! It interprets neither roots nor sections. Specified in `spec/bundle.md`, sections "Header" and "Footer".
+//! It interprets neither roots nor sections. Specified in `spec/bundle.md`, section "The file".
 //!
 //! ```text
 //! header, 16 bytes                      footer, 192 bytes
@@ -221,7 +221,7 @@ impl Footer {
             at = at.checked_add(len).ok_or_else(|| FormatError::rule("the footer", "lengths overflow"))?;
             Ok::<u64, FormatError>(begin)
         };
-        part(HEADER_LEN as u64)?;
+        part(u64::try_from(HEADER_LEN).unwrap_or(u64::MAX))?;
         let layout = Layout {
             blocks: part(self.blocks_len)?,
             sections: part(self.sections_len)?,
@@ -229,7 +229,7 @@ impl Footer {
             carriage_root: part(self.carriage_root_len.into())?,
             volume_map: part(self.volume_map_len.into())?,
             statements: part(self.statements_len.into())?,
-            footer: part(FOOTER_LEN as u64)?,
+            footer: part(u64::try_from(FOOTER_LEN).unwrap_or(u64::MAX))?,
             end: at,
         };
         if at != file_len {

@@ -1,7 +1,7 @@
 //! A *root* is the small document whose digest is an id: the release root says what a release is, the carriage root how one
 //! bundle carries it.
 //!
-//! It does not read the sections that it names. Specified in `spec/bundle.md`, sections "Release root" and "Carriage root".
+//! It does not read the sections that it names. Specified in `spec/bundle.md`, section "Roots".
 
 use super::FormatError;
 use super::section::SectionKind;

@@ -1,6 +1,6 @@
 //! A *table* is a section of fixed-width rows: blobs, chunks, blocks.
 //!
-//! Rows in, rows out. Specified in `spec/bundle.md`, section "Tables".
+//! Rows in, rows out. Specified in `spec/bundle.md`, section "Sections".
 //!
 //! ```text
 //! blob, 40 bytes     chunk, 36 bytes    block, 48 bytes

@@ -1,6 +1,6 @@
 //! A *file* is an artifact without an ecosystem: bytes at a path.
 //!
-//! Its facts say nothing that the release does not say already. Specified in `spec/bundle.md`, section "Facts", `file/1`.
+//! Its facts say nothing that the release does not say already. Specified in `spec/facts.md`, section "file/1".
 
 use super::{BlobReader, Derived, KindError, top};
 use crate::cbor::{Bytes, encode, record};

@@ -1,7 +1,7 @@
 //! A *gomod* is one file of a Go module version as the module proxy protocol serves it: `.info`, `.mod`, `.zip`, or the
 //! cache's `.ziphash`.
 //!
-//! Checksums are not compared with go.sum: the client does. Specified in `spec/bundle.md`, section "Facts", `gomod/1`.
+//! Checksums are not compared with go.sum: the client does. Specified in `spec/facts.md`, section "gomod/1".
 
 use super::zipfile::Zip;
 use super::{BlobReader, Derived, KindError, top};

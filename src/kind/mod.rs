@@ -2,7 +2,18 @@
 //!
 //! Parsers only: they find no files, render no metadata and write nothing. The same [`derive`] runs when a bundle is packed
 //! and again when it is unpacked, so that the facts a reviewer reads are those of the bytes that get installed.
-//! Specified in `spec/bundle.md`, section "Facts".
+//! Specified in `spec/facts.md`.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::panic,
+        clippy::expect_used
+    )
+)]
 
 use crate::cbor::Bytes;
 use crate::class::{Class, Classified};

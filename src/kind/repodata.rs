@@ -2,7 +2,7 @@
 //! advisories (updateinfo) and the like; `repomd.xml` is the list of them.
 //!
 //! The documents are not read here, only what they are is told from their names; of `repomd.xml` the list is read.
-//! Specified in `spec/bundle.md`, section "Facts", `repodata/1`.
+//! Specified in `spec/facts.md`, section "repodata/1".
 
 use super::{BlobReader, Derived, KindError, top};
 use crate::cbor::{Bytes, encode, record};

@@ -1,7 +1,7 @@
 //! An *sdist* is a Python source distribution (PEP 517, PEP 625): an archive of one folder with a PKG-INFO in it.
 //!
 //! Nothing in it is run, so what only its build script knows stays unknown. Sdists from before PKG-INFO was usual say what
-//! they are by their file's name alone. Specified in `spec/bundle.md`, section "Facts", `sdist/1`.
+//! they are by their file's name alone. Specified in `spec/facts.md`, section "sdist/1".
 
 use super::python::version::Version;
 use super::python::{CoreMetadata, is_name, project, same_version};

@@ -1,8 +1,8 @@
 //! A *tarball* is a compressed tar (POSIX.1-2001 pax, GNU or ustar) that is read once, from front to back.
 //!
 //! It unpacks nothing to a disk: a visitor sees each member's name and may read it. Memory is bounded whatever the archive
-//! says of itself, and forms of which tar readers disagree are refused. Specified in `spec/bundle.md`, section "Facts",
-//! "Tarballs".
+//! says of itself, and forms of which tar readers disagree are refused. Specified in `spec/facts.md`,
+//! section "Tarballs".
 
 use super::KindError;
 use crate::limits;

@@ -3,7 +3,7 @@
 //!
 //! It unpacks nothing to a disk; small members are read into memory on request. Archives with a gap, a prefix, a trailer,
 //! a second directory or a contradiction are refused, because readers that walk the entries and readers that trust the
-//! directory would see different files. Specified in `spec/bundle.md`, section "Facts", "Zip archives".
+//! directory would see different files. Specified in `spec/facts.md`, section "Zip archives".
 
 use super::{KindError, ReadSeek};
 use crate::limits;

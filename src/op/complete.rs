@@ -1,7 +1,7 @@
 //! *Completeness* is whether a release has every file and image that a kubespray inventory asks for, of the right
 //! architecture and with the bytes that kubespray expects.
 //!
-//! It downloads nothing and changes nothing. Specified in `spec/site-files.md`, section "Completeness".
+//! It downloads nothing and changes nothing. Specified in `spec/packing.md`, section "Completeness".
 
 use crate::class::{Class, Classified};
 use crate::digest::Blob;

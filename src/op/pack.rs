@@ -11,10 +11,9 @@ use crate::monitor::Monitor;
 use crate::op::payload;
 use crate::parallel;
 use crate::relpath;
-use crate::source::{Found, Sink, Source, SourceError};
+use crate::source::{Collected, Found, Source, SourceError};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Mutex;
 
 /// Why nothing was packed.
 #[derive(Debug, thiserror::Error)]
@@ -70,33 +69,16 @@ pub struct Survey {
     pub notes: Vec<String>,
 }
 
-#[derive(Default)]
-struct Collector {
-    found: Mutex<Vec<Found>>,
-    notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Collector {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
-    }
-}
-
 /// Reads every input once.
 pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor) -> Result<Survey, PackError> {
     monitor.phase("reading inputs", None);
-    let collector = Collector::default();
+    let collector = Collected::default();
     let run = || sources.iter().try_for_each(|s| s.survey(&collector, monitor));
     match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
         Ok(pool) => pool.install(run)?,
         Err(_) => run()?,
     }
-    let mut found = collector.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut notes = collector.notes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut found, mut notes) = collector.into_parts();
     notes.sort();
     notes.dedup();
     if found.is_empty() {

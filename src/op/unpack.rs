@@ -187,7 +187,7 @@ pub fn unpack<M: Medium>(
         epoch: release.epoch,
         sequence: release.sequence,
         sealer: verdict.sealed.owner.clone(),
-        order: order_name(verdict.order),
+        order: verdict.order.name(),
         generation: None,
         blobs: None,
         added: changes.added,
@@ -245,17 +245,6 @@ fn statements_to_keep(all: &[Signed]) -> Vec<Signed> {
         kept.push(s.clone());
     }
     kept
-}
-
-fn order_name(order: Order) -> &'static str {
-    match order {
-        Order::First => "first",
-        Order::Newer => "newer",
-        Order::Same => "same",
-        Order::Again => "again",
-        Order::Older => "older",
-        Order::Permitted => "permitted",
-    }
 }
 
 /// Writes what the site lacks, and compares every artifact's facts with its bytes before a blob gets its name.

@@ -1,6 +1,7 @@
 //! A *site error* is why a site cannot be opened, read or changed.
 //!
-//! What the system says is inside [`DiskError`]; the rest are facts about the site itself.
+//! What the system says is inside [`DiskError`]; the rest are facts about the site itself. The rules that they speak of are
+//! those of `spec/site.md`.
 
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};

@@ -1,12 +1,12 @@
 //! A *file tree* is a folder whose files are served, or laid into the kit, under the paths that they have.
 //!
-//! It does not look into them. Which place a path takes is specified in `spec/site-files.md`, section "Files".
+//! It does not look into them. Which place a path takes is specified in `spec/site.md`, section "Files".
 
 use super::{OneFile, Sink, Source, SourceError, announce};
 use crate::fs::tree::{self, TreeError, TreeFile};
 use crate::model::Kind;
 use crate::monitor::Monitor;
-use crate::relpath::{PathError, RelPath};
+use crate::relpath::RelPath;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -89,10 +89,10 @@ impl Source for FilesSource {
 fn list(from: &Path) -> Result<Vec<TreeFile>, SourceError> {
     let meta = std::fs::metadata(from).map_err(SourceError::io(from))?;
     if !meta.is_file() {
-        return tree::walk(from).map_err(refused);
+        return Ok(tree::walk(from)?);
     }
     let name = from.file_name().and_then(|n| n.to_str());
-    let rel = name.ok_or_else(|| refused(TreeError::Name { path: from.into() }))?.to_owned();
+    let rel = name.ok_or_else(|| TreeError::Name { path: from.into() })?.to_owned();
     let executable = meta.permissions().mode() & 0o100 != 0;
     Ok(vec![TreeFile { rel, path: from.to_owned(), len: meta.len(), executable }])
 }
@@ -105,21 +105,6 @@ pub fn globs(patterns: &[String], list: &Path) -> Result<GlobSet, SourceError> {
         set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(why)?);
     }
     set.build().map_err(why)
-}
-
-/// A tree that cannot be walked, in the words of this floor.
-pub fn refused(e: TreeError) -> SourceError {
-    let name = |path: PathBuf, why| SourceError::Path {
-        source: PathError { path: path.to_string_lossy().chars().take(200).collect(), why },
-        path,
-    };
-    match e {
-        TreeError::Io { path, source } => SourceError::Io { path, source },
-        TreeError::Link { path, why } => SourceError::Link { path, why: why.to_owned() },
-        TreeError::Special { path } => SourceError::Special { path },
-        TreeError::Name { path } => name(path, "it is not UTF-8"),
-        TreeError::Deep { path } => name(path, "it has more than 64 components"),
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! repositories, an index of Python packages, and the scripts that set up a machine.
 //!
 //! It opens no artifact; it makes the sources that will, and says what it mends. Which part takes which place is specified
-//! in `spec/site-files.md`, section "kubespray-offline".
+//! in `spec/packing.md`, section "kubespray-offline".
 
 use super::chart::ChartSource;
 use super::deb::DebSource;

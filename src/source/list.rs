@@ -1,6 +1,6 @@
 //! A *packing list* is a TOML file that says what goes into a release, where it goes and how images are named.
 //!
-//! It opens no artifact; it makes the sources that will. Specified in `spec/site-files.md`, section "Packing list".
+//! It opens no artifact; it makes the sources that will. Specified in `spec/packing.md`, section "Packing list".
 
 use super::chart::ChartSource;
 use super::deb::DebSource;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub mod chart;
 pub mod deb;
@@ -179,6 +179,31 @@ impl From<TreeError> for SourceError {
             TreeError::Name { path } => named(path, "its name is not UTF-8"),
             TreeError::Deep { path } => named(path, "it is nested more than 64 levels deep"),
         }
+    }
+}
+
+/// A sink that keeps what it gets, in no order.
+#[derive(Debug, Default)]
+pub struct Collected {
+    found: Mutex<Vec<Found>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Collected {
+    /// What was found, and the notes.
+    pub fn into_parts(self) -> (Vec<Found>, Vec<String>) {
+        let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (found, self.notes.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Sink for Collected {
+    fn found(&self, found: Found) -> Result<(), SourceError> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+        Ok(())
+    }
+    fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 

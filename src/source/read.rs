@@ -2,8 +2,9 @@
 
 use super::{Compression, Origin};
 use crate::digest::Blob;
+use crate::limits;
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Opens the plain stream of an archive.
@@ -13,6 +14,24 @@ pub fn plain_stream(path: &Path, compression: Compression) -> io::Result<Box<dyn
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+    })
+}
+
+/// The plain bytes of a document of a repository; the ending of its name says how it is compressed.
+pub fn by_ending<'a>(name: &Path, stored: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(match name.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
+        Some("bz2") => Box::new(bzip2::bufread::MultiBzDecoder::new(stored)),
+        Some("xz") => {
+            let stream = liblzma::stream::Stream::new_stream_decoder(limits::XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(stored, stream))
+        }
+        Some("zst") => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(stored)?;
+            decoder.window_log_max(limits::ZSTD_WINDOW)?;
+            Box::new(decoder)
+        }
+        _ => Box::new(stored),
     })
 }
 

@@ -1,7 +1,7 @@
 //! *Configuration* is rendered for the servers that serve a generation and for the clients that use it: nginx, the
 //! registry, kubespray, yum, apt, pip, containerd.
 //!
-//! It installs nothing. Specified in `spec/site-files.md`, section "Configuration".
+//! It installs nothing. Specified in `spec/site.md`, section "Configuration".
 
 use super::TargetError;
 use crate::model::{Artifact, Catalog, Content, Context, Kind, Plan, SiteConfig};

@@ -1,6 +1,6 @@
 //! *Plain files* are served, or laid into the kit, under the paths of their artifacts.
 //!
-//! No index of them is rendered. Specified in `spec/site-files.md`, section "Files".
+//! No index of them is rendered. Specified in `spec/site.md`, section "Files".
 
 use super::TargetError;
 use crate::model::{Artifact, Catalog, Content, Context, Kind, Plan, ReleaseView};

@@ -7,6 +7,8 @@ use crate::cbor::CborError;
 use crate::class::{Class, Classified};
 use crate::model::{Catalog, Context, Plan, PlanError};
 use crate::relpath::PathError;
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 
 pub mod apt;
 pub mod charts;
@@ -79,4 +81,10 @@ pub fn plan(catalog: &Catalog, context: &Context<'_>) -> Result<Plan, TargetErro
     go::plan(catalog, context, &mut plan)?;
     etc::plan(catalog, context, &mut plan)?;
     Ok(plan)
+}
+
+/// A gzip file in the making, without name, time and host (255: unknown), at one level: the same bytes for one version of
+/// the encoder.
+fn gzip() -> GzEncoder<Vec<u8>> {
+    GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(6))
 }

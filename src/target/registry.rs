@@ -3,7 +3,7 @@
 //!
 //! Manifests and layers are hard links to blobs; link files are small fresh files. The newest release of a stream owns
 //! its names; kept ones fill names that nobody claims, and all their manifests can be had by digest.
-//! Specified in `spec/facts-oci.md`, section "The registry tree".
+//! Specified in `spec/site.md`, section "The registry tree".
 
 use super::TargetError;
 use crate::cbor::CborError;

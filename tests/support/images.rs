@@ -6,35 +6,17 @@ use pouch::kind::{BlobReader, KindError, ReadSeek};
 use pouch::model::{Catalog, Content, Context, Plan, ReleaseView, SiteConfig};
 use pouch::monitor::Silent;
 use pouch::source::oci::OciSource;
-use pouch::source::{Compression, Found, Origin, Sink, Source, SourceError};
+use pouch::source::{Collected, Compression, Found, Origin, Source, SourceError};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-/// Keeps what a source finds.
-#[derive(Default)]
-pub struct Kept {
-    pub found: Mutex<Vec<Found>>,
-    pub notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Kept {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().expect("lock").push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().expect("lock").push(text);
-    }
-}
 
 /// All images that a source finds, and its notes.
 pub fn survey(source: &OciSource) -> Result<(Vec<Found>, Vec<String>), SourceError> {
-    let kept = Kept::default();
+    let kept = Collected::default();
     source.survey(&kept, &Silent)?;
-    Ok((kept.found.into_inner().expect("lock"), kept.notes.into_inner().expect("lock")))
+    Ok(kept.into_parts())
 }
 
 /// A folder of blobs, as a site has one.

@@ -1,6 +1,6 @@
 //! A *chart* is a Helm package: a gzipped tar of one folder with a Chart.yaml in it.
 //!
-//! Its templates are not looked at. Specified in `spec/bundle.md`, section "Facts", `chart/1`.
+//! Its templates are not looked at. Specified in `spec/facts.md`, section "chart/1".
 
 use super::{BlobReader, Derived, KindError, tarball, top};
 use crate::cbor::{Bytes, encode, record};

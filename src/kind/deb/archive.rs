@@ -26,13 +26,13 @@ pub fn unpack(compression: Compression, stored: &[u8]) -> Result<Vec<u8>, KindEr
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
         Compression::Xz => {
             let flags = liblzma::stream::CONCATENATED;
-            let stream = liblzma::stream::Stream::new_stream_decoder(limits::DEB_XZ_MEMORY, flags)
-                .map_err(|e| broken(e.into()))?;
+            let stream =
+                liblzma::stream::Stream::new_stream_decoder(limits::XZ_MEMORY, flags).map_err(|e| broken(e.into()))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(stored, stream))
         }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(stored).map_err(broken)?;
-            decoder.window_log_max(limits::DEB_ZSTD_WINDOW).map_err(broken)?;
+            decoder.window_log_max(limits::ZSTD_WINDOW).map_err(broken)?;
             Box::new(decoder)
         }
         Compression::Bzip2 | Compression::Lzma => {

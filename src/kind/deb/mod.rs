@@ -1,7 +1,7 @@
 //! A *deb* is a Debian package: an ar archive of a version, a control member that describes it, and a data member.
 //!
 //! The data member is never unpacked, and nothing is checked against the repository that it came from. See deb(5);
-//! specified in `spec/bundle.md`, section "Facts", `deb/1`.
+//! specified in `spec/facts.md`, section "deb/1".
 
 use super::{BlobReader, Derived, KindError, top};
 use crate::cbor::{Bytes, Cbor, CborError, Value, encode, record};

@@ -2,7 +2,7 @@
 //!
 //! Nothing is normalised: digests are of the raw bytes. A document that two readers could understand differently is
 //! refused: keys that appear twice, keys that differ from known ones only in case (which Go's reader takes for the
-//! same), both `manifests` and `layers` (CVE-2021-41190). Specified in `spec/facts-oci.md`, section "Documents".
+//! same), both `manifests` and `layers` (CVE-2021-41190). Specified in `spec/facts.md`, section "Documents".
 
 use crate::digest::Digest;
 use crate::kind::KindError;

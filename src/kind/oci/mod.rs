@@ -1,7 +1,7 @@
 //! An *image* is an OCI or Docker image, image index or other OCI artifact: a manifest and all that it refers to.
 //!
 //! It is never unpacked; layers are bytes. What is read is manifests, indexes and image configurations.
-//! Specified in `spec/facts-oci.md`; the documents by the OCI image specification 1.1 and Docker's schema 2.
+//! Specified in `spec/facts.md`, section "image/1"; the documents by the OCI image specification 1.1 and Docker's schema 2.
 
 pub mod document;
 pub mod name;

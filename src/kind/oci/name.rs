@@ -1,7 +1,7 @@
 //! An *image name* is `repository:tag` or `repository@sha256:<hex>`, as a registry serves it, without the registry's host.
 //!
 //! How upstream references become such names is the packer's business (`source::oci::naming`). The grammar is that of the
-//! OCI distribution specification 1.1, section "Pulling manifests". Specified in `spec/facts-oci.md`, section "Names".
+//! OCI distribution specification 1.1, section "Pulling manifests". Specified in `spec/facts.md`, section "Names".
 
 use crate::digest::Digest;
 use crate::kind::KindError;

@@ -1,7 +1,7 @@
 //! *Python* packaging's words that wheels, source distributions and their index share: project names (PEP 503), core
 //! metadata (PEP 566 and its successors) and, in [`version`], versions (PEP 440).
 //!
-//! It opens no archive. Specified in `spec/bundle.md`, section "Facts", "Python names and versions".
+//! It opens no archive. Specified in `spec/facts.md`, section "Python names and versions".
 
 use super::KindError;
 use crate::relpath::RelPath;

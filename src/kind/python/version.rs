@@ -1,6 +1,6 @@
 //! A *version* is a release number of PEP 440 in any of its spellings.
 //!
-//! It knows no version specifiers (`>=1.0`). Specified in `spec/bundle.md`, section "Facts", "Python names and versions".
+//! It knows no version specifiers (`>=1.0`). Specified in `spec/facts.md`, section "Python names and versions".
 
 use std::cmp::Ordering;
 

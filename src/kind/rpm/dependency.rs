@@ -1,6 +1,6 @@
 //! A *dependency* is what a package provides, requires, or otherwise says of others.
 //!
-//! Which of the header's dependencies repodata lists, and how. Specified in `spec/bundle.md`, section "Facts", `rpm/1`,
+//! Which of the header's dependencies repodata lists, and how. Specified in `spec/facts.md`, section "rpm/1",
 //! rules 8 to 13; they are createrepo_c's, so that clients resolve alike.
 
 use super::facts::{exact, malformed};

@@ -1,6 +1,6 @@
 //! An *EVR* is an rpm version: epoch, version, release.
 //!
-//! How texts are taken apart and compared, no more. Specified in `spec/bundle.md`, section "Facts", `rpm/1`.
+//! How texts are taken apart and compared, no more. Specified in `spec/facts.md`, section "rpm/1".
 
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! *Facts* of an rpm are picked out of its header here.
 //!
-//! Nothing is read from the file. Specified in `spec/bundle.md`, section "Facts", `rpm/1`, whose rules the comments name.
+//! Nothing is read from the file. Specified in `spec/facts.md`, section "rpm/1", whose rules the comments name.
 
 use super::header::{Header, Package};
 use super::{Changelog, RpmFacts, dependency, is_primary};

@@ -2,7 +2,7 @@
 //! signature header, then the main one).
 //!
 //! Only the table is read here, never the payload behind it; what the values mean is for `facts`. All numbers in it are
-//! big-endian. Specified in `spec/bundle.md`, section "Facts", `rpm/1`; the bytes:
+//! big-endian. Specified in `spec/facts.md`, section "rpm/1"; the bytes:
 //!
 //! ```text
 //! lead        96 bytes, begins ed ab ee db MAJOR

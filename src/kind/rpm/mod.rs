@@ -2,7 +2,7 @@
 //!
 //! Only the header is read, by a parser of our own: those to be had abort the program on a header that lies about its
 //! lengths. What createrepo_c would say of a package can be rendered from its facts alone. Signatures are not checked:
-//! the release names the whole file's digest. Specified in `spec/bundle.md`, section "Facts", `rpm/1`.
+//! the release names the whole file's digest. Specified in `spec/facts.md`, section "rpm/1".
 
 use super::{BlobReader, Derived, KindError, top};
 use crate::cbor::{Bytes, encode, record, tuple};

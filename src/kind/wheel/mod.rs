@@ -1,7 +1,7 @@
 //! A *wheel* is a Python package ready to install (PEP 427): a zip whose `*.dist-info` folder says what it is.
 //!
 //! It looks at names and metadata only; no code in it is run and no hash of its RECORD is checked (its installer does
-//! that, and the blob's own digest covers all of it). Specified in `spec/bundle.md`, section "Facts", `wheel/1`.
+//! that, and the blob's own digest covers all of it). Specified in `spec/facts.md`, section "wheel/1".
 
 use super::python::{CoreMetadata, is_name, project, same_version};
 use super::zipfile::Zip;

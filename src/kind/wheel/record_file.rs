@@ -1,7 +1,7 @@
 //! *RECORD* is a wheel's own list of its files (PEP 376, PEP 427): CSV lines of path, hash and size.
 //!
 //! Only the paths are read: installers differ in whether they follow the list or the zip, so the two must name the same
-//! files. Specified in `spec/bundle.md`, section "Facts", `wheel/1`.
+//! files. Specified in `spec/facts.md`, section "wheel/1".
 
 use crate::kind::KindError;
 use crate::kind::zipfile::Member;

@@ -1,6 +1,6 @@
 //! *Checksums* are what kubespray itself says of the files that it downloads, in the `checksums.yml` of its own archive.
 //!
-//! It compares nothing; it reads the sheet and says which of its lines speaks of a URL. Specified in `spec/site-files.md`,
+//! It compares nothing; it reads the sheet and says which of its lines speaks of a URL. Specified in `spec/packing.md`,
 //! section "Completeness".
 
 use crate::kind::{KindError, ReadSeek};

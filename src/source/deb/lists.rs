@@ -7,6 +7,7 @@ use crate::digest::{Blob, Digest};
 use crate::kind::KindError;
 use crate::kind::deb::control;
 use crate::limits;
+use crate::source::read::by_ending;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -87,13 +88,7 @@ pub const PACKAGES: [&str; 5] = ["Packages", "Packages.gz", "Packages.xz", "Pack
 /// Calls `each` for every deb that the `Packages` file at `path` names; `name` (`Packages.gz`) says how it is compressed.
 pub fn packages(path: &Path, name: &str, each: &mut dyn FnMut(Named)) -> Result<(), SourceError> {
     let file = BufReader::new(File::open(path).map_err(SourceError::io(path))?);
-    let reader: Box<dyn Read> = match name.rsplit_once('.').map_or("", |(_, e)| e) {
-        "gz" => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        "xz" => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(file)),
-        "zst" => Box::new(zstd::stream::read::Decoder::with_buffer(file).map_err(SourceError::io(path))?),
-        "bz2" => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
-        _ => Box::new(file),
-    };
+    let reader = by_ending(Path::new(name), file).map_err(SourceError::io(path))?;
     let limit = limits::REPOSITORY_DOCUMENT;
     let mut reader = BufReader::new(reader.take(limit.saturating_add(1)));
     let mut read = 0u64;

@@ -1,6 +1,6 @@
 //! The *place of a URL* is where kubespray-offline puts the file that it downloads from there, below `files/`.
 //!
-//! Nothing is looked up and nothing is downloaded. Specified in `spec/site-files.md`, section "URL scheme".
+//! Nothing is looked up and nothing is downloaded. Specified in `spec/site.md`, section "URL scheme".
 
 /// Hosts that kubespray-offline strips from image names, in its order.
 pub const STRIPPED_HOSTS: [&str; 6] = ["registry.k8s.io", "k8s.gcr.io", "gcr.io", "ghcr.io", "docker.io", "quay.io"];

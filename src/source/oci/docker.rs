@@ -2,7 +2,7 @@
 //! write it. It has no manifest of a registry's kind, so one is made by the rule `docker-archive/1`.
 //!
 //! Configurations and layers stay as they are; so the image id is kept, and the digest of upstream's manifest cannot be.
-//! Specified in `spec/facts-oci.md`, section "docker-archive/1".
+//! Specified in `spec/facts.md`, section "docker-archive/1".
 
 use super::holding::{Blobs, Holding, Member, expand};
 use super::naming::Said;

@@ -84,7 +84,7 @@ impl Holding {
 
     /// Surveys a folder that is an OCI layout.
     pub fn of_folder(path: &Path, monitor: &dyn Monitor) -> Result<Holding, SourceError> {
-        let files = tree::walk(path).map_err(from_tree)?;
+        let files = tree::walk(path)?;
         let members: Vec<(String, Member)> = files
             .into_par_iter()
             .map(|file| {
@@ -135,16 +135,6 @@ impl Holding {
     /// The files, in order of name.
     pub fn members(&self) -> impl Iterator<Item = (&str, &Member)> {
         self.members.iter().map(|(name, m)| (name.as_str(), m))
-    }
-}
-
-pub fn from_tree(e: tree::TreeError) -> SourceError {
-    match e {
-        tree::TreeError::Io { path, source } => SourceError::Io { path, source },
-        tree::TreeError::Link { path, why } => SourceError::Link { path, why: why.into() },
-        tree::TreeError::Special { path } => SourceError::Special { path },
-        tree::TreeError::Name { path } => SourceError::List { path, why: "its name is not UTF-8".into() },
-        tree::TreeError::Deep { path } => SourceError::List { path, why: "it is nested too deeply".into() },
     }
 }
 

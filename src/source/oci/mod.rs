@@ -84,7 +84,7 @@ pub fn inputs_below(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if !meta.is_dir() || path.join("oci-layout").is_file() {
         return Ok(vec![path.to_owned()]);
     }
-    let files = tree::walk(path).map_err(holding::from_tree)?;
+    let files = tree::walk(path)?;
     let is_in = |rel: &str, layout: &str| rel.strip_prefix(layout).is_some_and(|r| r.starts_with('/'));
     let layouts: Vec<&str> = files.iter().filter_map(|f| f.rel.strip_suffix("/oci-layout")).collect();
     let archives = files.iter().map(|f| f.rel.as_str()).filter(|rel| {

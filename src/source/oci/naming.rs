@@ -1,7 +1,7 @@
 //! *Naming* turns upstream references (`registry.k8s.io/pause:3.10`) into the names that a site's registry serves
 //! (`pause:3.10`), exactly as kubespray-offline does, and finds references for archives that do not say their own.
 //!
-//! It reads no archive. Specified in `spec/facts-oci.md`, section "Names".
+//! It reads no archive. Specified in `spec/facts.md`, section "Names".
 
 use crate::digest::Digest;
 use crate::kind::KindError;

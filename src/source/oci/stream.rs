@@ -10,9 +10,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Largest zstd window that is decoded, as a power of two: 128 MiB, zstd's own default.
-const ZSTD_WINDOW_LOG: u32 = 27;
-
 /// Opens an archive's plain stream, from its beginning.
 pub fn open<'a>(path: &Path, monitor: &'a dyn Monitor) -> io::Result<(Compression, Box<dyn Read + 'a>)> {
     let file = Watched { inner: File::open(path)?, monitor };
@@ -29,7 +26,7 @@ pub fn open<'a>(path: &Path, monitor: &'a dyn Monitor) -> io::Result<(Compressio
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            decoder.window_log_max(limits::ZSTD_WINDOW)?;
             Box::new(decoder)
         }
     };

@@ -2,32 +2,15 @@ use super::*;
 use crate::class::{Class, Classified as _};
 use crate::kind::oci::document::{DOCKER_LIST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use crate::monitor::Silent;
-use crate::source::{Compression, Origins};
+use crate::source::{Collected, Compression, Origins};
 use ::tar::{EntryType, Header};
 use std::fs;
 use std::io::Write as _;
-use std::sync::Mutex;
-
-#[derive(Default)]
-struct Kept {
-    found: Mutex<Vec<Found>>,
-    notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Kept {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().expect("lock").push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().expect("lock").push(text);
-    }
-}
 
 fn run(source: &OciSource) -> Result<(Vec<Found>, Vec<String>), SourceError> {
-    let kept = Kept::default();
+    let kept = Collected::default();
     source.survey(&kept, &Silent)?;
-    Ok((kept.found.into_inner().expect("lock"), kept.notes.into_inner().expect("lock")))
+    Ok(kept.into_parts())
 }
 
 fn source(from: &[&Path]) -> OciSource {

@@ -2,26 +2,8 @@ use super::*;
 use crate::kind::tarball::build::{gzip, tar};
 use crate::kind::zipfile::build::zip;
 use crate::monitor::Silent;
-use crate::source::Found;
+use crate::source::Collected;
 use std::os::unix::fs::symlink;
-use std::sync::Mutex;
-
-/// Keeps what it gets.
-#[derive(Default)]
-struct Kept {
-    found: Mutex<Vec<Found>>,
-    notes: Mutex<Vec<String>>,
-}
-
-impl Sink for Kept {
-    fn found(&self, found: Found) -> Result<(), SourceError> {
-        self.found.lock().expect("lock").push(found);
-        Ok(())
-    }
-    fn note(&self, text: String) {
-        self.notes.lock().expect("lock").push(text);
-    }
-}
 
 fn wheel() -> Vec<u8> {
     zip(&[
@@ -31,8 +13,8 @@ fn wheel() -> Vec<u8> {
     ])
 }
 
-fn survey(from: &Path) -> Result<Kept, SourceError> {
-    let kept = Kept::default();
+fn survey(from: &Path) -> Result<Collected, SourceError> {
+    let kept = Collected::default();
     let source = PypiSource { from: from.into(), root: RelPath::new("www/pypi").expect("root") };
     source.survey(&kept, &Silent)?;
     Ok(kept)
@@ -53,15 +35,14 @@ fn a_kubespray_offline_mirror() {
     fs::write(at("a/index.html"), "pages").expect("write");
     symlink("../files/a-1-py3-none-any.whl", at("a/a-1-py3-none-any.whl")).expect("symlink");
     fs::write(at("old/a-1-py3-none-any.whl"), wheel()).expect("write");
-    let kept = survey(dir.path()).expect("survey");
-    let found = kept.found.into_inner().expect("lock");
+    let (found, notes) = survey(dir.path()).expect("survey").into_parts();
     let seen: Vec<_> = found
         .iter()
         .map(|f| (f.described.artifact.path.as_ref().expect("path").as_str(), f.described.artifact.label("yanked")))
         .collect();
     assert_eq!(seen, [("files/a-1-py3-none-any.whl", None), ("files/b-1.tar.gz", Some("broken build"))]);
     assert_eq!(found[0].origins.len(), 2, "wheel and METADATA");
-    let notes = kept.notes.into_inner().expect("lock").join("\n");
+    let notes = notes.join("\n");
     for part in ["2 index pages", "c-1-py3.egg is left out", "gone.whl, which is not there"] {
         assert!(notes.contains(part), "{notes}");
     }

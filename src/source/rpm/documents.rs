@@ -11,18 +11,15 @@ use crate::limits;
 use crate::model::{Artifact, Described, Kind};
 use crate::monitor::Monitor;
 use crate::relpath::RelPath;
+use crate::source::read::by_ending;
 use crate::source::{Found, Origin, Origins, Sink, SourceError, announce};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Types that are taken over and the names that documents of them get.
 const TYPES: [(&str, &str); 3] =
     [("group", "comps.xml"), ("modules", "modules.yaml"), ("updateinfo", "updateinfo.xml")];
-/// Memory that unpacking xz may take, in bytes.
-const XZ_MEMORY: u64 = 256 << 20;
-/// Window that unpacking zstd may take, as a power of two.
-const ZSTD_WINDOW: u32 = 27;
 
 /// Announces the documents; returns the paths of the files that were looked at.
 pub fn survey(
@@ -155,30 +152,13 @@ fn unpacked(path: &Path) -> Result<Vec<u8>, SourceError> {
     let limit = limits::REPOSITORY_DOCUMENT;
     let raw = read_small(path, limit)?;
     let mut out = Vec::new();
-    decoder(path, &raw)
+    by_ending(path, &raw[..])
         .and_then(|d| d.take(limit.saturating_add(1)).read_to_end(&mut out))
         .map_err(SourceError::io(path))?;
     if out.len() as u64 > limit {
         return Err(SourceError::List { path: path.into(), why: format!("it unpacks to more than {limit} bytes") });
     }
     Ok(out)
-}
-
-fn decoder<'a>(path: &Path, raw: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
-    Ok(match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(raw)),
-        Some("bz2") => Box::new(bzip2::read::MultiBzDecoder::new(raw)),
-        Some("xz") => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
-            Box::new(liblzma::read::XzDecoder::new_stream(raw, stream))
-        }
-        Some("zst") => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
-            decoder.window_log_max(ZSTD_WINDOW)?;
-            Box::new(decoder)
-        }
-        _ => Box::new(raw),
-    })
 }
 
 #[cfg(test)]

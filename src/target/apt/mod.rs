@@ -192,10 +192,9 @@ fn date(time: i64) -> String {
     at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Compresses without name, time and host (255: unknown), at one level: the same bytes for one version of the encoder.
+/// Compresses as every target does.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut out =
-        flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::new(6));
+    let mut out = super::gzip();
     // Writing to a Vec cannot fail.
     let _ = out.write_all(bytes);
     out.finish().unwrap_or_default()

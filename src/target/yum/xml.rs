@@ -1,10 +1,9 @@
 //! An *XML document* of a repository, written element by element into gzip.
 //!
-//! What the elements mean is for `metadata`. Not part of the specification beyond its being XML 1.0.
+//! What the elements mean is for `metadata`. Specified in `spec/site.md`, section "yum".
 
 use crate::digest::{Blob, Hasher};
 use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
 use std::io::Write;
 
 /// The text of some elements. Every value is escaped here and nowhere else.
@@ -84,7 +83,7 @@ pub struct Packed {
 impl Document {
     /// An empty document.
     pub fn new() -> Document {
-        Document { gzip: GzBuilder::new().mtime(0).write(Vec::new(), Compression::new(6)), plain: Hasher::new() }
+        Document { gzip: crate::target::gzip(), plain: Hasher::new() }
     }
 
     /// Adds what was written.
