@@ -8,5 +8,6 @@ pub mod pack;
 pub mod payload;
 pub mod policies;
 pub mod seal;
+pub mod travel;
 pub mod unpack;
 pub mod visible;
