@@ -18,13 +18,6 @@ pub fn commands(page: &str) -> Vec<String> {
     parts.iter().skip(1).step_by(2).filter_map(|b| b.strip_prefix("sh\n")).map(str::to_owned).collect()
 }
 
-/// Links to files of the clone; they are relative to the page's folder.
-pub fn links(page: &str) -> Vec<String> {
-    let text = read(page);
-    let targets = text.split("](").skip(1).filter_map(|t| t.split(')').next());
-    targets.filter(|t| !t.contains("://") && !t.starts_with('#')).map(str::to_owned).collect()
-}
-
 /// Runs commands in `folder` with a shell that ends at the first failure. `pouch` is the one in the folder `programs`. What is
 /// left running is ended with the script.
 pub fn run(script: &str, folder: &Path, programs: &Path) -> String {
