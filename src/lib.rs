@@ -4,6 +4,8 @@
 //! The floors, from the ground up; a module uses only what lies below it (`ARCHITECTURE.md` draws them):
 //! plain values, `format`/`codec`/`kind`, `trust`, `bundle`, `fs`, `source`/`target`, `site`, `op`.
 
+#![cfg_attr(not(test), deny(clippy::panic, clippy::expect_used, clippy::unreachable))]
+
 pub mod cbor;
 pub mod class;
 pub mod digest;

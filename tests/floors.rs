@@ -86,8 +86,9 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
 
 /// What is compiled without tests, comments left out.
 fn code(text: &str) -> String {
-    let before = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    before.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(crate) mod tests {"];
+    let end = tests.iter().filter_map(|t| text.find(t)).min().unwrap_or(text.len());
+    text[..end].lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
 /// The top modules that `crate::x` and `crate::{x, y::z}` name.

@@ -4,7 +4,7 @@
 //! types: [`Sealed`] has located the parts and parsed nothing, [`Bundle`] is parsed, and only a `Bundle` that the verify
 //! function vouched for can be unpacked. Specified in `spec/bundle.md`.
 
-#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic, clippy::expect_used))]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};

@@ -3,16 +3,7 @@
 //! Bytes to values and back, nothing else: no file is opened, nothing is compressed, nothing is trusted here.
 //! Specified in `spec/bundle.md`, which this floor follows section by section.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::panic,
-        clippy::expect_used
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 use crate::cbor::CborError;
 use crate::class::{Class, Classified};

@@ -4,16 +4,7 @@
 //! and again when it is unpacked, so that the facts a reviewer reads are those of the bytes that get installed.
 //! Specified in `spec/facts.md`.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::panic,
-        clippy::expect_used
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 use crate::cbor::Bytes;
 use crate::class::{Class, Classified};
