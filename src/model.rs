@@ -247,7 +247,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// Two files of different content have one path, or paths that some file systems cannot tell apart.
-    #[error("{first:?} and {second:?} want the same place in the site")]
+    #[error("{}", collision(.first, .second))]
     Collision {
         /// The path that was there.
         first: RelPath,
@@ -257,6 +257,13 @@ pub enum PlanError {
     /// A path is outside the grammar.
     #[error(transparent)]
     Path(#[from] PathError),
+}
+
+fn collision(first: &RelPath, second: &RelPath) -> String {
+    match first == second {
+        true => format!("two different files want the place {first:?} in the site"),
+        false => format!("{first:?} and {second:?} want the same place in the site"),
+    }
 }
 
 impl Plan {

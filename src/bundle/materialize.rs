@@ -389,6 +389,7 @@ impl<'a, S: BlobSink> Maker<'a, S> {
 fn sink_error<E: Classified + Send + Sync + 'static>(blob: &Blob) -> impl FnOnce(E) -> BundleError + '_ {
     move |e| {
         let class: Class = e.class();
-        BundleError::Sink { blob: blob.digest, source: Box::new(e), class }
+        let hint = e.hint();
+        BundleError::Sink { blob: blob.digest, source: Box::new(e), class, hint }
     }
 }

@@ -133,6 +133,8 @@ pub enum BundleError {
         source: Box<dyn std::error::Error + Send + Sync>,
         /// The class of that.
         class: Class,
+        /// What to do about it.
+        hint: Option<String>,
     },
     /// The file lacks the blocks that this needs.
     #[error("this file is {0}: it holds no blocks")]
@@ -169,6 +171,7 @@ impl Classified for BundleError {
                 Some("put the medium in again and run the same command".into())
             }
             BundleError::Changed { .. } => Some("let the download finish, then pack again".into()),
+            BundleError::Sink { hint, .. } => hint.clone(),
             BundleError::NoBlocks(_) => Some("give the whole bundle".into()),
             BundleError::Restored(_) => Some("tell the sender; their pouch or their machine is at fault".into()),
             _ if self.class() == Class::Damaged => {

@@ -2,6 +2,7 @@
 
 use pouch::class::{Class, Classified};
 use std::fmt;
+use std::io::ErrorKind;
 
 /// A failure on its way to the user.
 #[derive(Debug)]
@@ -28,8 +29,18 @@ impl Fail {
 
     /// A failure of the disk.
     pub fn io(what: impl fmt::Display, source: std::io::Error) -> Fail {
+        let class = if source.kind() == ErrorKind::InvalidInput { Class::Usage } else { Class::Failed };
+        let hint = match source.kind() {
+            ErrorKind::InvalidInput => "name a regular file",
+            ErrorKind::NotFound | ErrorKind::NotADirectory => "check the path; if it is on a medium, put that in",
+            ErrorKind::PermissionDenied => "run as a user who may do that, or change the file's owner or mode",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, then run the same command again",
+            ErrorKind::FileTooLarge => "the file system or a limit (ulimit -f) does not allow files of that size",
+            ErrorKind::AlreadyExists => "choose another name, or remove what is there",
+            _ => "look at the medium and the kernel's log, then run the same command again",
+        };
         let error = anyhow::Error::new(source).context(what.to_string());
-        Fail { class: Class::Failed, error, hint: None }
+        Fail { class, error, hint: Some(hint.into()) }
     }
 
     /// A failure of a given class.

@@ -4,12 +4,16 @@ use super::args::{Key, KeyArg};
 use super::fail::{Fail, Outcome};
 use super::{Common, print};
 use pouch::class::Classified as _;
+use pouch::fs::regular;
 use pouch::trust::{KeyError, PrivateKey};
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// Bytes read of a passphrase's file.
+const PASSPHRASE: u64 = 1 << 16;
 
 #[derive(serde::Serialize)]
 struct NewKey {
@@ -59,18 +63,16 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Outcome {
 /// The first line of a file.
 fn passphrase(path: &Path) -> Result<Zeroizing<String>, Fail> {
     let io = |e| Fail::io(format!("cannot read {}", path.display()), e);
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
+    let mut text = Zeroizing::new(String::new());
+    // A pipe is welcome here: `--passphrase-file <(...)`.
+    File::open(path).and_then(|f| f.take(PASSPHRASE).read_to_string(&mut text)).map_err(io)?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Reads a small file that the user named.
 pub fn read(path: &Path) -> Result<Vec<u8>, Fail> {
     let io = |e| Fail::io(format!("cannot read {}", path.display()), e);
-    let len = fs::metadata(path).map_err(io)?.len();
-    if len > pouch::limits::CONFIGURATION {
-        return Err(Fail::usage(format!("{} has {len} bytes, which is no key or policy", path.display())));
-    }
-    fs::read(path).map_err(io)
+    regular::small(path, pouch::limits::CONFIGURATION).map_err(io)
 }
 
 /// Reads the private key that a command signs with.

@@ -5,6 +5,7 @@ use super::fail::{Fail, Outcome};
 use super::{Common, keys, policy, print};
 use pouch::bundle::{Ids, ReleaseSpec};
 use pouch::format::area::Signed;
+use pouch::format::root::{is_stream_name, is_version};
 use pouch::fs::output::Output;
 use pouch::monitor::Monitor as _;
 use pouch::op::pack::{self, PackReport};
@@ -24,6 +25,7 @@ struct Packed {
 
 /// Runs it.
 pub fn run(args: Pack, common: &Common) -> Outcome {
+    check(&args)?;
     let threads = pack::threads(args.threads.map(usize::from));
     let key = match &args.seal_with {
         Some(key) => Some(keys::private(key, args.passphrase_file.as_deref())?),
@@ -64,6 +66,22 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         _ => None,
     };
     common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), notes), beside }, text)
+}
+
+/// What can be said before anything is read.
+fn check(args: &Pack) -> Outcome {
+    if !is_stream_name(&args.stream) {
+        let text = format!("{:?} cannot be the name of a stream", args.stream);
+        return Err(Fail::usage(text).hint("a stream is called by a-z, 0-9 and . _ -, at most 63 of them, such as k8s"));
+    }
+    if let Some(version) = args.version.as_ref().filter(|v| !is_version(v)) {
+        let text = format!("{version:?} cannot be a release's version");
+        return Err(Fail::usage(text).hint("give 1 to 64 printable characters, such as 2.29.1"));
+    }
+    if let Some(path) = args.output.as_deref().filter(|_| !args.dry_run) {
+        Output::check(path).map_err(|e| Fail::io(format!("cannot write {}", path.display()), e))?;
+    }
+    Ok(())
 }
 
 /// The program that is to be laid beside the bundle: looked at before the work, so that a refusal costs none.

@@ -3,7 +3,7 @@
 use super::args::{Policy as Command, PolicyNew};
 use super::fail::{Fail, Outcome};
 use super::{Common, keys};
-use pouch::class::Class;
+use pouch::class::{Class, Classified};
 use pouch::fs::output::write_file;
 use pouch::fs::pairs;
 use pouch::op::policies;
@@ -40,11 +40,17 @@ pub fn read(path: &Path) -> Result<PolicyChain, Fail> {
         let text = format!("{} has no signature beside it ({}.KEYID.sig)", path.display(), path.display());
         return Err(Fail::new(Class::Distrusted, text).hint("its admins sign it with `pouch policy sign`"));
     }
-    Ok(PolicyChain::start(&signed)?)
+    PolicyChain::start(&signed).map_err(|e| of(path, e))
 }
 
 fn parse(path: &Path) -> Result<Policy, Fail> {
-    Ok(Policy::parse(&keys::read(path)?)?)
+    Policy::parse(&keys::read(path)?).map_err(|e| of(path, e))
+}
+
+/// An error with the name of the policy that it is about.
+fn of(path: &Path, e: impl Classified) -> Fail {
+    let hint = e.hint().unwrap_or_else(|| "ask its admins for the policy, and compare the digest they tell you".into());
+    Fail::new(e.class(), format!("{}: {e}", path.display())).hint(hint)
 }
 
 fn new(args: PolicyNew, common: &Common) -> Outcome {

@@ -8,7 +8,7 @@ use pouch::bundle::{Bundle, Sealed};
 use pouch::digest::Digest;
 use pouch::format::frame::Form;
 use pouch::fs::output::write_file;
-use pouch::fs::pairs;
+use pouch::fs::{pairs, regular};
 use pouch::monitor::Monitor as _;
 use pouch::op::{pack, policies, seal};
 use pouch::site::Site;
@@ -93,7 +93,7 @@ pub fn approve(args: ApproveArgs, reject: bool, common: &Common) -> Outcome {
 
 fn evidence(path: &Path) -> Result<Evidence, Fail> {
     let io = |e| Fail::io(format!("cannot read {}", path.display()), e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut file = regular::open(path).map_err(io)?;
     let blob = pouch::digest::hash_reader(&mut file).map_err(io)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Evidence { digest: blob.digest, name })

@@ -1,9 +1,10 @@
 //! A bundle's file as a *medium*: read by ranges with `pread`, never mapped, because a stick can be pulled out.
 
+use super::regular;
 use crate::bundle::Medium;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// An open regular file.
@@ -12,12 +13,7 @@ pub struct FileMedium(File);
 impl FileMedium {
     /// Opens a regular file; pipes, devices and folders are refused without waiting on them.
     pub fn open(path: &Path) -> io::Result<FileMedium> {
-        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-        let file = File::options().read(true).custom_flags(flags).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
-        Ok(FileMedium(file))
+        regular::open(path).map(FileMedium)
     }
 }
 

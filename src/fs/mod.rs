@@ -8,4 +8,5 @@ pub mod medium;
 pub mod output;
 pub mod pairs;
 pub mod real;
+pub mod regular;
 pub mod tree;

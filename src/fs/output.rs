@@ -1,7 +1,9 @@
 //! An *output* is a file that appears under its name only when it is whole: written beside it, synced, renamed.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// A file in the making.
@@ -13,14 +15,26 @@ pub struct Output {
 impl Output {
     /// Begins a file that will be called `path`; its folder must exist.
     pub fn create(path: &Path) -> io::Result<Output> {
-        let folder = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        let name = path.file_name().ok_or_else(|| io::Error::other("it has no file name"))?;
+        let (folder, name) = Output::check(path)?;
         let prefix = format!(".{}.", name.to_string_lossy());
         let file = tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(folder)?;
         Ok(Output { file: BufWriter::with_capacity(1 << 20, file), path: path.into() })
+    }
+
+    /// Whether a file can be put there: to be asked before long work. The folder must exist, and what has the name must
+    /// be a file: a rename over a pipe or a device would take it away.
+    pub fn check(path: &Path) -> io::Result<(&Path, &OsStr)> {
+        let wrong = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let name = path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/"));
+        let name = name.ok_or_else(|| wrong("it has no file name"))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !fs::metadata(folder)?.is_dir() {
+            return Err(wrong("it would not lie in a folder"));
+        }
+        match fs::metadata(path) {
+            Ok(there) if !there.is_file() => Err(wrong("there is something that is not a regular file")),
+            _ => Ok((folder, name)),
+        }
     }
 
     /// Syncs it and gives it its name and `mode`.

@@ -3,10 +3,11 @@
 //!
 //! Bytes are read and nothing is believed. Folders come from sticks: what is no pair is named and passed over.
 
+use super::regular;
 use crate::format::area::Signed;
 use crate::limits;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Entries looked at in one folder.
@@ -37,7 +38,7 @@ pub fn read(folder: &Path) -> io::Result<Pairs> {
         let mut signature = text.clone().into_os_string();
         signature.push(".sig");
         let signature = PathBuf::from(signature);
-        if !signature.is_file() {
+        if fs::symlink_metadata(&signature).is_err() {
             continue; // any text file may lie there
         }
         match (small(&text), small(&signature)) {
@@ -69,15 +70,5 @@ pub fn read_policy(path: &Path) -> io::Result<Vec<Signed>> {
 
 /// A file of at most [`limits::STATEMENT`] bytes.
 fn small(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut out = Vec::new();
-    let limit = limits::STATEMENT as u64;
-    file.take(limit + 1).read_to_end(&mut out)?;
-    if out.len() as u64 > limit {
-        return Err(io::Error::other("it is larger than 16 KiB"));
-    }
-    Ok(out)
+    regular::small(path, limits::STATEMENT as u64)
 }

@@ -6,12 +6,13 @@ use crate::bundle::{self, BundleError, Options, Prepared, ReleaseSpec, Written};
 use crate::class::{Class, Classified};
 use crate::format::area::Signed;
 use crate::format::root::Total;
-use crate::model::{Content, Described, Plan, PlanError};
+use crate::model::{Catalog, Content, Context, Described, Plan, PlanError, ReleaseView, SiteConfig};
 use crate::monitor::Monitor;
 use crate::op::payload;
 use crate::parallel;
 use crate::relpath;
 use crate::source::{Collected, Found, Source, SourceError};
+use crate::target::{self, TargetError};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -37,6 +38,9 @@ pub enum PackError {
     /// Two paths that cannot both be.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What was found cannot be served together.
+    #[error("no site could serve what was found")]
+    Target(#[from] TargetError),
     /// Nothing was found.
     #[error("there is nothing to pack in {0}")]
     Empty(String),
@@ -46,6 +50,8 @@ impl Classified for PackError {
     fn class(&self) -> Class {
         match self {
             PackError::Source(e) => e.class(),
+            // What was found does not fit the format; no bundle is damaged.
+            PackError::Bundle(BundleError::Format(_)) => Class::Usage,
             PackError::Bundle(e) => e.class(),
             _ => Class::Usage,
         }
@@ -53,8 +59,11 @@ impl Classified for PackError {
     fn hint(&self) -> Option<String> {
         match self {
             PackError::Source(e) => e.hint(),
+            PackError::Bundle(BundleError::Format(_)) => {
+                Some("leave out what the message names, or make several releases of it".into())
+            }
             PackError::Bundle(e) => e.hint(),
-            PackError::Collision { .. } | PackError::Plan(_) => {
+            PackError::Collision { .. } | PackError::Plan(_) | PackError::Target(_) => {
                 Some("rename one of them or give it another prefix in the packing list".into())
             }
             PackError::Empty(_) => Some("check the folder and the patterns of the packing list".into()),
@@ -131,8 +140,16 @@ impl Survey {
         self.found.iter().map(|f| &f.described)
     }
 
-    /// Root and sections of the release.
+    /// Root and sections of the release. What no site could serve is refused here, not on the far side of the gap.
     pub fn prepare(&self, spec: &ReleaseSpec) -> Result<Prepared, PackError> {
+        let view = ReleaseView {
+            stream: spec.stream.clone(),
+            epoch: spec.epoch,
+            sequence: spec.sequence,
+            latest: true,
+            artifacts: self.artifacts().cloned().collect(),
+        };
+        target::plan(&Catalog { releases: vec![view] }, &Context { config: &SiteConfig::default(), time: 0 })?;
         Ok(bundle::prepare(spec, self.artifacts().cloned().collect())?)
     }
 

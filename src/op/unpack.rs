@@ -9,12 +9,13 @@ use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
 use crate::fs::disk::DiskError;
 use crate::kind::{self, KindError};
-use crate::model::{Catalog, Context, Described, Plan};
+use crate::model::{Artifact, Catalog, Context, Described, Kind, Plan, ReleaseView};
 use crate::monitor::Monitor;
 use crate::op::visible::{self, ViewError};
 use crate::op::{policies, seal};
+use crate::relpath::RelPath;
 use crate::site::error::SiteError;
-use crate::site::generation::{GenerationInfo, GenerationNumber};
+use crate::site::generation::{GenerationInfo, GenerationNumber, ShownRelease};
 use crate::site::ledger::ReleaseRef;
 use crate::site::stage::{Batch, BlobWriter};
 use crate::site::writer::Writer;
@@ -52,9 +53,22 @@ pub enum UnpackError {
     /// The site cannot take it.
     #[error(transparent)]
     Site(#[from] SiteError),
-    /// It cannot be rendered.
-    #[error(transparent)]
-    Target(#[from] TargetError),
+    /// It cannot be served beside what the site shows.
+    #[error("the release cannot be served beside what this site shows")]
+    Target(#[source] TargetError),
+    /// No site could serve it: pouch does not pack such a release.
+    #[error("no site could serve the release")]
+    Unservable(#[source] TargetError),
+    /// An artifact wants a place where its kind is not served.
+    #[error("the release wants its {kind} {name} in {root}, where none is served")]
+    Misplaced {
+        /// The kind.
+        kind: Kind,
+        /// The artifact.
+        name: String,
+        /// The folder.
+        root: RelPath,
+    },
     /// What the site shows cannot be read.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -62,7 +76,7 @@ pub enum UnpackError {
     #[error("the {kind} {name} of the release is not what its facts say")]
     Kind {
         /// The kind.
-        kind: crate::model::Kind,
+        kind: Kind,
         /// The artifact.
         name: String,
         /// What is wrong.
@@ -73,7 +87,7 @@ pub enum UnpackError {
     #[error("the release says of the {kind} {name} what its own bytes do not say: {what} differs")]
     Facts {
         /// The kind.
-        kind: crate::model::Kind,
+        kind: Kind,
         /// The artifact.
         name: String,
         /// What differs.
@@ -96,8 +110,13 @@ impl Classified for UnpackError {
             UnpackError::Trust(e) => e.class(),
             UnpackError::Site(e) => e.class(),
             UnpackError::Target(e) => e.class(),
+            UnpackError::Unservable(_) | UnpackError::Misplaced { .. } => Class::Distrusted,
             UnpackError::View(e) => e.class(),
-            UnpackError::Kind { source, .. } => source.class(),
+            // The bytes are those that were sealed, so no medium damaged them.
+            UnpackError::Kind { source, .. } => match source.class() {
+                Class::Damaged => Class::Distrusted,
+                other => other,
+            },
             UnpackError::Facts { .. } => Class::Distrusted,
             UnpackError::Drop { .. } => Class::Usage,
         }
@@ -107,11 +126,20 @@ impl Classified for UnpackError {
             UnpackError::Bundle(e) => e.hint(),
             UnpackError::Trust(e) => e.hint(),
             UnpackError::Site(e) => e.hint(),
-            UnpackError::Target(e) => e.hint(),
-            UnpackError::View(e) => e.hint(),
-            UnpackError::Kind { .. } | UnpackError::Facts { .. } => {
-                Some("do not use this bundle; show the sealer this message".into())
+            UnpackError::Target(TargetError::Configuration { .. }) => {
+                Some("correct it in site.toml, then run the same command again".into())
             }
+            UnpackError::Target(_) => {
+                Some("unpack it into a site of its own, or ask the senders for other places".into())
+            }
+            UnpackError::View(e) => e.hint(),
+            UnpackError::Kind { source: KindError::Io(_), .. } => {
+                Some("look at the kernel's log for the disk's own errors, then run the same command again".into())
+            }
+            UnpackError::Kind { .. }
+            | UnpackError::Facts { .. }
+            | UnpackError::Unservable(_)
+            | UnpackError::Misplaced { .. } => Some("do not use this bundle; show the sealer this message".into()),
             UnpackError::Drop { .. } => {
                 Some("if that is meant, run the command again with --allow-drop; --dry-run lists them all".into())
             }
@@ -168,6 +196,7 @@ pub fn unpack<M: Medium>(
     seal::agrees(&verdict.sealed.seal, &bundle.release, id).map_err(BundleError::from)?;
     let artifacts = bundle.artifacts()?;
     bundle.check_tables()?;
+    check_roots(&artifacts)?;
     let release = ReleaseRef {
         release: id,
         stream: bundle.release.stream.clone(),
@@ -180,7 +209,8 @@ pub fn unpack<M: Medium>(
         return Err(UnpackError::Drop { stream: release.stream, names: changes.removed });
     }
     let time = view.time.max(verdict.sealed.seal.terms.issued);
-    let plan = target::plan(&catalog, &Context { config: writer.config(), time })?;
+    let context = Context { config: writer.config(), time };
+    let plan = target::plan(&catalog, &context).map_err(|e| whose(e, catalog, id, &shown, &context))?;
     let mut report = UnpackReport {
         release: id,
         stream: release.stream.clone(),
@@ -211,6 +241,33 @@ pub fn unpack<M: Medium>(
     let info = GenerationInfo { time, releases: shown, accepted: vec![release] };
     report.generation = Some(writer.publish(&plan, &info, options.now, monitor)?);
     Ok(report)
+}
+
+/// Files are served below `www` and laid into `kit`, packages are served below `www`, images lie in the registry; the
+/// site's own folders are the site's.
+fn check_roots(artifacts: &[Described]) -> Result<(), UnpackError> {
+    let good = |a: &Artifact| {
+        let top = a.root.components().next().unwrap_or_default();
+        match a.kind {
+            Kind::Image => a.root.as_str() == "registry",
+            Kind::File => top == "www" || top == "kit",
+            _ => top == "www",
+        }
+    };
+    match artifacts.iter().map(|d| &d.artifact).find(|a| !good(a)) {
+        Some(a) => Err(UnpackError::Misplaced { kind: a.kind, name: a.name.clone(), root: a.root.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the release cannot be rendered at all, or only beside the others.
+fn whose(e: TargetError, all: Catalog, id: Digest, shown: &[ShownRelease], context: &Context<'_>) -> UnpackError {
+    let releases = all.releases.into_iter().zip(shown).filter(|(_, s)| s.release.release == id).map(|(view, _)| view);
+    let alone = Catalog { releases: releases.map(|view| ReleaseView { latest: true, ..view }).collect() };
+    match target::plan(&alone, context) {
+        Err(own) if !matches!(own, TargetError::Configuration { .. }) => UnpackError::Unservable(own),
+        _ => UnpackError::Target(e),
+    }
 }
 
 /// Asks the verify function; a refusal leaves its line in the ledger.
@@ -283,7 +340,8 @@ fn bring_in<M: Medium>(
 
 /// Reads every artifact again and compares.
 fn check_facts(artifacts: &[Described], blobs: &Batch<'_>, threads: usize) -> Result<(), UnpackError> {
-    let check = || artifacts.par_iter().try_for_each(|d| check_one(d, blobs));
+    // The first in order, so that the message does not depend on the threads.
+    let check = || artifacts.par_iter().map(|d| check_one(d, blobs)).find_first(Result::is_err).unwrap_or(Ok(()));
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) => pool.install(check),
         Err(_) => artifacts.iter().try_for_each(|d| check_one(d, blobs)),

@@ -11,6 +11,7 @@ use super::oci::{Naming, OciSource};
 use super::pypi::PypiSource;
 use super::rpm::RpmSource;
 use super::{Metadata, Source, SourceError};
+use crate::fs::regular;
 use crate::limits;
 use crate::relpath::RelPath;
 use serde::Deserialize;
@@ -59,7 +60,7 @@ impl List {
 
 /// A text file of at most [`limits::CONFIGURATION`] bytes.
 pub fn read_text(path: &Path) -> Result<String, SourceError> {
-    let file = fs::File::open(path).map_err(SourceError::io(path))?;
+    let file = regular::open(path).map_err(SourceError::io(path))?;
     let mut bytes = Vec::new();
     file.take(limits::CONFIGURATION + 1).read_to_end(&mut bytes).map_err(SourceError::io(path))?;
     let wrong = |why: &str| SourceError::List { path: path.into(), why: why.into() };

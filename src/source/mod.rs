@@ -5,13 +5,13 @@
 
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest, hash_reader};
+use crate::fs::regular;
 use crate::fs::tree::TreeError;
 use crate::kind::{self, BlobReader, KindError, ReadSeek};
 use crate::model::{Artifact, Described, Kind};
 use crate::monitor::Monitor;
 use crate::relpath::{PathError, RelPath};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,6 +149,8 @@ impl SourceError {
 impl Classified for SourceError {
     fn class(&self) -> Class {
         match self {
+            // What can never be read is no matter of another try.
+            SourceError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => Class::Usage,
             SourceError::Io { .. } => Class::Failed,
             SourceError::Kind { source, .. } => source.class(),
             _ => Class::Usage,
@@ -227,7 +229,7 @@ pub struct Origins<'a>(pub &'a BTreeMap<Blob, Origin>);
 impl BlobReader for Origins<'_> {
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
         match self.0.get(blob) {
-            Some(Origin::File(path)) => Ok(Box::new(File::open(path)?)),
+            Some(Origin::File(path)) => Ok(Box::new(regular::open(path)?)),
             Some(Origin::Bytes(bytes)) => Ok(Box::new(Cursor::new(&bytes[..]))),
             // Image sources keep the documents that are read here as bytes; layers are never opened.
             Some(Origin::Member { .. }) | None => Err(KindError::MissingBlob(blob.digest)),
@@ -258,7 +260,7 @@ pub struct OneFile<'a> {
 
 /// Hashes a file, derives its facts, and announces it: all that most sources do with what they find.
 pub fn announce(one: OneFile<'_>, sink: &dyn Sink, monitor: &dyn Monitor) -> Result<(), SourceError> {
-    let mut file = File::open(one.file).map_err(SourceError::io(one.file))?;
+    let mut file = regular::open(one.file).map_err(SourceError::io(one.file))?;
     let blob = hash_reader(&mut file).map_err(SourceError::io(one.file))?;
     monitor.advance(blob.len);
     let mut artifact = Artifact {

@@ -2,15 +2,16 @@
 //!
 //! Index pages and the links of a mirror are left behind: the site renders its own. Not part of the specification.
 
+use super::list::read_text;
 use super::{OneFile, Sink, Source, SourceError, announce};
 use crate::digest::{Blob, hash_reader};
+use crate::fs::regular;
 use crate::fs::tree::{self, TreeFile};
 use crate::kind::sdist;
 use crate::model::Kind;
 use crate::monitor::Monitor;
 use crate::relpath::RelPath;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// A list of withdrawn files beside them: lines of file name, tab, reason.
@@ -99,7 +100,7 @@ fn same(one: &TreeFile, other: &TreeFile) -> Result<(), SourceError> {
 }
 
 fn hash(path: &Path) -> Result<Blob, SourceError> {
-    let mut file = File::open(path).map_err(SourceError::io(path))?;
+    let mut file = regular::open(path).map_err(SourceError::io(path))?;
     hash_reader(&mut file).map_err(SourceError::io(path))
 }
 
@@ -112,7 +113,7 @@ fn yanked(from: &Path) -> Result<BTreeMap<String, String>, SourceError> {
         if !path.is_file() {
             continue;
         }
-        let text = fs::read_to_string(&path).map_err(SourceError::io(&path))?;
+        let text = read_text(&path)?;
         for line in text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')) {
             let (name, reason) = line.split_once('\t').unwrap_or((line, ""));
             if reason.chars().any(|c| c.is_control()) || name.contains('/') {

@@ -2,14 +2,14 @@
 
 use super::{Compression, Origin};
 use crate::digest::Blob;
+use crate::fs::regular;
 use crate::limits;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Opens the plain stream of an archive.
 pub fn plain_stream(path: &Path, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
-    let file = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let file = BufReader::with_capacity(1 << 20, regular::open(path)?);
     Ok(match compression {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
@@ -38,10 +38,10 @@ pub fn by_ending<'a>(name: &Path, stored: impl BufRead + 'a) -> io::Result<Box<d
 /// Opens a blob that needs no pass over an archive; `None` for a member of a compressed one.
 pub fn open(origin: &Origin, blob: &Blob) -> io::Result<Option<Box<dyn Read>>> {
     Ok(match origin {
-        Origin::File(path) => Some(Box::new(File::open(path)?)),
+        Origin::File(path) => Some(Box::new(regular::open(path)?)),
         Origin::Bytes(bytes) => Some(Box::new(Cursor::new(bytes.clone()))),
         Origin::Member { archive, compression: Compression::None, offset } => {
-            let mut file = File::open(archive)?;
+            let mut file = regular::open(archive)?;
             file.seek(SeekFrom::Start(*offset))?;
             Some(Box::new(file.take(blob.len)))
         }

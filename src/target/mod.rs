@@ -67,6 +67,13 @@ impl Classified for TargetError {
             _ => Class::Usage,
         }
     }
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            TargetError::Configuration { .. } => "correct it in site.toml, then run the same command again".into(),
+            TargetError::Facts { .. } => "show the sealer this message".into(),
+            _ => "one of the two has to take another place or to be left out".into(),
+        })
+    }
 }
 
 /// Renders everything: the plan of one generation.

@@ -43,7 +43,7 @@ pub enum TrustError {
     #[error(transparent)]
     Signature(#[from] sshsig::SigError),
     /// A statement's text.
-    #[error("the statement is not in form: {0}")]
+    #[error("the statement is not in form")]
     Text(#[from] text::TextError),
     /// A policy.
     #[error(transparent)]

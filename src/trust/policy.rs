@@ -21,10 +21,16 @@ pub const RESERVED_GROUPS: [&str; 2] = ["admins", "sealers"];
 pub enum PolicyError {
     /// Its text is not in the form of a policy.
     #[error("the policy is not in form: {0}")]
-    Text(#[from] TextError),
+    Text(TextError),
     /// It contradicts itself or could never be met.
     #[error("the policy is refused: {0}")]
     Rule(String),
+}
+
+impl From<TextError> for PolicyError {
+    fn from(e: TextError) -> PolicyError {
+        PolicyError::Text(e)
+    }
 }
 
 impl Classified for PolicyError {

@@ -4,11 +4,11 @@
 
 use super::{SourceError, join};
 use crate::digest::{Blob, Digest};
+use crate::fs::regular;
 use crate::kind::KindError;
 use crate::kind::deb::control;
 use crate::limits;
 use crate::source::read::by_ending;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn malformed(what: &'static str, why: impl Into<String>) -> KindError {
 /// The names in a `Release` or `InRelease`; `None` where it lists nothing, as those of single components do.
 pub fn release(path: &Path) -> Result<Option<Vec<Named>>, SourceError> {
     let mut text = Vec::new();
-    let file = File::open(path).map_err(SourceError::io(path))?;
+    let file = regular::open(path).map_err(SourceError::io(path))?;
     let limit = limits::REPOSITORY_DOCUMENT;
     file.take(limit.saturating_add(1)).read_to_end(&mut text).map_err(SourceError::io(path))?;
     if text.len() as u64 > limit {
@@ -87,7 +87,7 @@ pub const PACKAGES: [&str; 5] = ["Packages", "Packages.gz", "Packages.xz", "Pack
 
 /// Calls `each` for every deb that the `Packages` file at `path` names; `name` (`Packages.gz`) says how it is compressed.
 pub fn packages(path: &Path, name: &str, each: &mut dyn FnMut(Named)) -> Result<(), SourceError> {
-    let file = BufReader::new(File::open(path).map_err(SourceError::io(path))?);
+    let file = BufReader::new(regular::open(path).map_err(SourceError::io(path))?);
     let reader = by_ending(Path::new(name), file).map_err(SourceError::io(path))?;
     let limit = limits::REPOSITORY_DOCUMENT;
     let mut reader = BufReader::new(reader.take(limit.saturating_add(1)));

@@ -5,6 +5,7 @@
 use super::stream::{self, Bounded, failed, invalid, unsupported};
 use super::tar::{self, Entry};
 use crate::digest::{Blob, Digest, Hasher};
+use crate::fs::regular;
 use crate::fs::tree;
 use crate::kind::{BlobReader, KindError, ReadSeek};
 use crate::limits;
@@ -12,7 +13,6 @@ use crate::monitor::Monitor;
 use crate::source::{Origin, SourceError};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Holding {
         let members: Vec<(String, Member)> = files
             .into_par_iter()
             .map(|file| {
-                let mut inner = File::open(&file.path).map_err(SourceError::io(&file.path))?;
+                let mut inner = regular::open(&file.path).map_err(SourceError::io(&file.path))?;
                 // Blobs of a folder can be opened again, so only the tables are kept.
                 let most = if TABLES.contains(&file.rel.as_str()) { limits::ARCHIVE_DOCUMENT } else { 0 };
                 let mut buf = vec![0u8; 1 << 18];
@@ -276,7 +276,7 @@ impl BlobReader for Blobs<'_> {
         }
         match self.members.get(&blob.digest) {
             Some(Member { document: Some(bytes), .. }) => Ok(Box::new(Cursor::new(&bytes[..]))),
-            Some(Member { origin: Origin::File(path), .. }) => Ok(Box::new(File::open(path)?)),
+            Some(Member { origin: Origin::File(path), .. }) => Ok(Box::new(regular::open(path)?)),
             Some(_) => Err(KindError::malformed("an image's document", format!("{} is not JSON", blob.digest.oci()))),
             None => Err(KindError::MissingBlob(blob.digest)),
         }

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of tar. Compression is told by the first bytes, never by the name.
 
+use crate::fs::regular;
 use crate::kind::KindError;
 use crate::limits;
 use crate::monitor::Monitor;
@@ -12,7 +13,7 @@ use std::path::Path;
 
 /// Opens an archive's plain stream, from its beginning.
 pub fn open<'a>(path: &Path, monitor: &'a dyn Monitor) -> io::Result<(Compression, Box<dyn Read + 'a>)> {
-    let file = Watched { inner: File::open(path)?, monitor };
+    let file = Watched { inner: regular::open(path)?, monitor };
     let mut file = BufReader::with_capacity(1 << 18, file);
     let compression = match *file.fill_buf()? {
         [0x1f, 0x8b, ..] => Compression::Gzip,

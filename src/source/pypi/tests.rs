@@ -3,6 +3,7 @@ use crate::kind::tarball::build::{gzip, tar};
 use crate::kind::zipfile::build::zip;
 use crate::monitor::Silent;
 use crate::source::Collected;
+use std::fs;
 use std::os::unix::fs::symlink;
 
 fn wheel() -> Vec<u8> {

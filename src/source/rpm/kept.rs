@@ -4,6 +4,7 @@
 
 use super::{REPOMD, RpmSource, Tree};
 use crate::digest::hash_reader;
+use crate::fs::regular;
 use crate::fs::tree::TreeFile;
 use crate::kind::repodata::Listed;
 use crate::model::Kind;
@@ -49,7 +50,7 @@ pub fn verify(of: &RpmSource, file: &TreeFile, listed: &Listed, sink: &dyn Sink)
     if listed.size.is_some_and(|size| size != file.len) {
         return Err(stale("size"));
     }
-    let mut open = File::open(&file.path).map_err(SourceError::io(&file.path))?;
+    let mut open = regular::open(&file.path).map_err(SourceError::io(&file.path))?;
     let have = match listed.algorithm.as_str() {
         "sha256" => hash_reader(&mut open).map(|b| b.digest.hex()),
         "sha384" => hash::<sha2::Sha384>(&mut open),

@@ -6,6 +6,7 @@
 pub use super::Metadata;
 use super::{Found, OneFile, Sink, Source, SourceError, announce};
 use crate::cbor;
+use crate::fs::regular;
 use crate::fs::tree::{TreeFile, walk};
 use crate::kind::repodata::{self, Listed};
 use crate::kind::rpm::RpmFacts;
@@ -15,7 +16,6 @@ use crate::monitor::Monitor;
 use crate::relpath::RelPath;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -116,7 +116,7 @@ fn some(names: &[&str]) -> String {
 /// All bytes of a file that should be small.
 fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
     let mut out = Vec::new();
-    let file = File::open(path).map_err(SourceError::io(path))?;
+    let file = regular::open(path).map_err(SourceError::io(path))?;
     file.take(limit.saturating_add(1)).read_to_end(&mut out).map_err(SourceError::io(path))?;
     if out.len() as u64 > limit {
         return Err(SourceError::List { path: path.into(), why: format!("it is longer than {limit} bytes") });
