@@ -197,14 +197,21 @@ struct RolledBack {
     to: GenerationNumber,
 }
 
+/// What to do where a generation is not there.
+const HISTORY: &str = "pouch history --site SITE lists the generations that are kept";
+
 /// `pouch rollback`.
 pub fn rollback(args: Rollback, common: &Common) -> Outcome {
     let now = keys::now();
     let writer = Site::open(&args.site)?.lock(now)?;
     let from = writer.current()?.map(|g| g.number);
     let to = match args.generation {
-        Some(n) => GenerationNumber(u32::try_from(n).map_err(|_| Fail::usage(format!("there is no generation {n}")))?),
-        None => writer.previous()?.ok_or_else(|| Fail::usage("there is no generation before the current one"))?,
+        Some(n) => GenerationNumber(
+            u32::try_from(n).map_err(|_| Fail::usage(format!("there is no generation {n}")).hint(HISTORY))?,
+        ),
+        None => writer
+            .previous()?
+            .ok_or_else(|| Fail::usage("there is no generation before the current one").hint(HISTORY))?,
     };
     writer.rollback(to, now)?;
     common.report(&RolledBack { from, to }, |r| format!("generation  {} is live\n", r.to))

@@ -208,7 +208,7 @@ fn lists() {
             ("no output", vec![], 2, "--output"),
             ("a version of control characters", vec!["-o", "out.pouch", "--release-version", "1\n2"], 2, "version"),
             ("no key", vec!["-o", "out.pouch", "--seal-with", "packer.pub"], 2, "packer.pub"),
-            ("a bundle's policy without signature", vec!["-o", "out.pouch", "--policy", "in/a/f"], 2, "in/a/f"),
+            ("a bundle's policy without signature", vec!["-o", "out.pouch", "--policy", "in/a/f"], 3, "in/a/f"),
         ],
         |(what, arguments, code, word)| {
             world.run(&[&PACK[..], &arguments].concat()).expect(what, code, &[word]);

@@ -94,7 +94,7 @@ fn nudge(value: &mut Value, n: &mut usize) -> bool {
 fn facts_that_lie() {
     let world = World::bare();
     world.site("site");
-    let before = snapshot(&world.at("site"), &[]);
+    let before = snapshot(&world.at("site"), &["staging"]);
     let samples = samples(&world);
     let mut lies: Vec<(String, String, Found, BTreeMap<Blob, Vec<u8>>)> = Vec::new();
     for kind in [Kind::Rpm, Kind::Deb, Kind::Wheel, Kind::Sdist, Kind::Chart, Kind::Gomod, Kind::Image] {
@@ -140,7 +140,10 @@ fn facts_that_lie() {
         world.write("lie.pouch", bundle(&world, &lie, &all));
         let ran = world.run(&["unpack", "lie.pouch", "--site", "site"]);
         let artifact = &lie.described.artifact;
-        ran.expect(&what, 4, &[artifact.kind.name(), &artifact.name, &field, "hint: "]);
+        ran.expect(&what, 4, &[&artifact.name, "hint: "]);
+        // Facts that cannot even be rendered, and images whose manifest names what is not there, are refused as such.
+        let earlier = ["do not decode", "refers to is missing"].iter().any(|w| ran.err.contains(w));
+        assert!(earlier || (ran.err.contains(artifact.kind.name()) && ran.err.contains(&field)), "{what}: {}", ran.err);
     });
     assert_eq!(snapshot(&world.at("site"), &["staging"]).len(), before.len());
     for (path, says) in snapshot(&world.at("site"), &["staging"]) {
