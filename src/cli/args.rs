@@ -61,6 +61,16 @@ pub enum Command {
     /// Lists what a release has that another has not (unverified)
     #[command(after_help = "Example:\n  pouch diff k8s-1.pouch k8s-2.pouch")]
     Diff(Diff),
+    /// Lays a sealed bundle out as plain files for a virus scanner; approvals are not needed
+    #[command(
+        after_help = "Examples:\n  pouch extract k8s-2.pouch --policy policy.txt --to scan --expand && clamscan -r scan\n  pouch extract k8s-2.pouch --policy policy.txt --to scan --expand --only-new --against k8s-1.pouch"
+    )]
+    Extract(Extract),
+    /// Writes one HTML page to read before signing (unverified)
+    #[command(
+        after_help = "Example:\n  pouch review k8s-2.pouch --against k8s-1.pouch --group security -o review.html --sbom sbom.json"
+    )]
+    Review(Review),
     /// Writes a small file with all that a reviewer needs
     ExtractIndex(ExtractIndex),
     /// Sets up a site
@@ -339,6 +349,63 @@ pub struct Diff {
     pub old: PathBuf,
     /// The new bundle, or its index
     pub new: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Extract {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The policy that says whose seal counts
+    #[arg(long)]
+    pub policy: PathBuf,
+    /// The folder; must be empty or absent
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Folders with statements; the bundle's own folder is always looked at
+    #[arg(long, value_name = "DIR")]
+    pub statements: Vec<PathBuf>,
+    /// Leave out what the bundle of --against has
+    #[arg(long, requires = "against")]
+    pub only_new: bool,
+    /// A bundle that was scanned before, or its index; its seal must count as well
+    #[arg(long, value_name = "OLD.pouch", requires = "only_new")]
+    pub against: Option<PathBuf>,
+    /// Open layers, packages and archives, and archives in them
+    #[arg(long)]
+    pub expand: bool,
+    /// With --expand: bytes to write at most
+    #[arg(long, value_name = "N", requires = "expand")]
+    pub max_bytes: Option<u64>,
+    /// With --expand: files to write at most
+    #[arg(long, value_name = "N", requires = "expand")]
+    pub max_files: Option<u64>,
+    /// With --expand: archives in archives to open at most
+    #[arg(long, value_name = "N", requires = "expand")]
+    pub max_depth: Option<u32>,
+    /// Threads (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub struct Review {
+    /// The bundle, or its index
+    pub bundle: PathBuf,
+    /// The release that it follows: a bundle, or its index
+    #[arg(long, value_name = "OLD.pouch")]
+    pub against: Option<PathBuf>,
+    /// Groups for which the text to be signed is shown
+    #[arg(long, value_name = "G")]
+    pub group: Vec<String>,
+    /// Folders with statements to show; the bundle's own folder is always looked at
+    #[arg(long, value_name = "DIR")]
+    pub statements: Vec<PathBuf>,
+    /// Also write the list of artifacts as CycloneDX 1.6 JSON
+    #[arg(long, value_name = "FILE")]
+    pub sbom: Option<PathBuf>,
+    /// The page to write
+    #[arg(short, long, value_name = "PAGE.html")]
+    pub output: PathBuf,
 }
 
 #[derive(Args, Debug)]

@@ -1,18 +1,25 @@
 //! The reviewer's desk: `diff`, `extract`, `review`.
 
-use super::args::Diff;
-use super::bundle::open;
+use super::args::{Diff, Extract, Review};
+use super::bundle::{medium, open};
 use super::fail::{Fail, Outcome};
-use super::{Common, print};
+use super::{Common, keys, policy, print, trusting};
+use pouch::class::Class;
 use pouch::digest::Digest;
+use pouch::format::area::Signed;
 use pouch::format::root::ReleaseRoot;
+use pouch::fs::output::write_file;
 use pouch::model::Described;
 use pouch::op::diff::{self, Changed, Item, Removed, Side};
+use pouch::op::scan::{self, Bounds, MAP, SUMS, ScanReport};
+use pouch::op::{pack, review, sbom};
 use std::path::Path;
 
 /// What the desk reads of a bundle.
 struct Release {
     id: Digest,
+    carriage: Digest,
+    inside: Vec<Signed>,
     root: ReleaseRoot,
     artifacts: Vec<Described>,
 }
@@ -20,7 +27,9 @@ struct Release {
 impl Release {
     fn read(path: &Path) -> Result<Release, Fail> {
         let bundle = open(path)?;
-        Ok(Release { id: bundle.ids().release, artifacts: bundle.artifacts()?, root: bundle.release })
+        let ids = bundle.ids();
+        let (inside, artifacts) = (bundle.statements().to_vec(), bundle.artifacts()?);
+        Ok(Release { id: ids.release, carriage: ids.carriage, inside, artifacts, root: bundle.release })
     }
 
     fn side(&self) -> Side<'_> {
@@ -87,4 +96,93 @@ fn remark(c: &Changed) -> String {
         true => "OTHER BYTES UNDER THE SAME VERSION".into(),
         false => c.what.join(", "),
     }
+}
+
+/// `pouch extract`.
+pub fn extract(args: Extract, common: &Common) -> Outcome {
+    let chain = policy::read(&args.policy)?;
+    let vouched = |path: &Path| {
+        let outside = trusting::outside(path, &args.statements, common)?;
+        Ok::<_, Fail>(scan::vouch(medium(path)?, &outside, &chain, keys::now())?)
+    };
+    let known = args.against.as_deref().map(&vouched).transpose()?.map(|old| old.artifacts()).transpose()?;
+    let standard = Bounds::default();
+    let bounds = Bounds {
+        bytes: args.max_bytes.unwrap_or(standard.bytes),
+        files: args.max_files.unwrap_or(standard.files),
+        depth: args.max_depth.unwrap_or(standard.depth),
+    };
+    let options = scan::Options {
+        known: known.as_deref(),
+        expand: args.expand.then_some(bounds),
+        threads: pack::threads(args.threads.map(usize::from)),
+    };
+    let report = scan::scan(&vouched(&args.bundle)?, &args.to, options, &common.bar)?;
+    common.report(&report, |r| scan_text(r, &args.to))?;
+    match &report.expanded {
+        Some(e) if !report.is_whole() => {
+            let text = format!("not everything was expanded: the bound on {} was met", e.bounded_by.join(" and "));
+            Err(Fail::new(Class::Unsupported, text)
+                .hint("give --max-bytes, --max-files or --max-depth, or look at what the map calls a problem"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn scan_text(r: &ScanReport, to: &Path) -> String {
+    let mut out = format!(
+        "release    {}\nstream     {} epoch {} sequence {}\nsealed by  {}\n",
+        r.release, r.stream, r.epoch, r.sequence, r.sealer
+    );
+    r.missing.iter().for_each(|m| out += &format!("not yet    {m}\n"));
+    out += &format!("files      {} ({}) of {} artifacts\n", r.files, print::size(r.bytes), r.artifacts);
+    if r.known_blobs > 0 {
+        out += &format!("left out   {} ({}) that the old release has\n", r.known_blobs, print::size(r.known_bytes));
+    }
+    if let Some(e) = &r.expanded {
+        out += &format!(
+            "expanded   {} archives: {} files ({}), {} links and the like, {} with set-id bits\n",
+            e.containers,
+            e.files,
+            print::size(e.bytes),
+            e.links,
+            e.set_id
+        );
+        e.first_problems.iter().for_each(|p| out += &format!("problem    {p}\n"));
+        let more = e.problems.saturating_sub(e.first_problems.len() as u64);
+        out += &if more > 0 { format!("problem    {more} more; the map has them\n") } else { String::new() };
+    }
+    out += &format!("lists      {} and {} in {}\n", SUMS, MAP, to.display());
+    out
+}
+
+/// `pouch review`.
+pub fn review(args: Review, common: &Common) -> Outcome {
+    if let Some(group) = args.group.iter().find(|g| !pouch::trust::text::is_name(g)) {
+        return Err(Fail::usage(format!("{group:?} is not the name of a group")));
+    }
+    let new = Release::read(&args.bundle)?;
+    let old = args.against.as_deref().map(Release::read).transpose()?;
+    let mut statements = new.inside.clone();
+    statements.extend(trusting::outside(&args.bundle, &args.statements, common)?);
+    statements.sort();
+    statements.dedup();
+    let against = old.as_ref().map(Release::side);
+    let review = review::review(new.side(), new.carriage, against, &statements, &args.group);
+    put(&args.output, review::page(&review).as_bytes())?;
+    if let Some(path) = &args.sbom {
+        let bom = sbom::bom(new.id, &new.root, &new.artifacts);
+        let json = serde_json::to_string_pretty(&bom).map_err(|e| Fail::new(Class::Bug, e))?;
+        put(path, format!("{json}\n").as_bytes())?;
+    }
+    common.report(&review, |r| {
+        let mut out = format!("page      {}\nrelease   {}\n", args.output.display(), r.release.release);
+        out += &args.sbom.as_ref().map(|p| format!("sbom      {}\n", p.display())).unwrap_or_default();
+        out += "Read it, then sign with `pouch approve`.\n";
+        out
+    })
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Outcome {
+    write_file(path, bytes, 0o644).map_err(|e| Fail::io(format!("cannot write {}", path.display()), e))
 }

@@ -94,6 +94,8 @@ fn dispatch(command: Command, common: &Common) -> Outcome {
         Command::Ls(a) => bundle::ls(a, common),
         Command::Show(a) => bundle::show(a, common),
         Command::Diff(a) => desk::diff(a, common),
+        Command::Extract(a) => desk::extract(a, common),
+        Command::Review(a) => desk::review(a, common),
         Command::ExtractIndex(a) => bundle::extract_index(a, common),
         Command::Completions { shell } => {
             let mut text = Vec::new();
