@@ -94,16 +94,16 @@ pub fn decoder<'a>(form: Form, from: impl Read + 'a) -> io::Result<Box<dyn Read 
         Form::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
         Form::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
-            decoder.window_log_max(limits::DEB_ZSTD_WINDOW)?;
+            decoder.window_log_max(limits::ZSTD_WINDOW)?;
             Box::new(decoder)
         }
         Form::Xz => {
             let flags = liblzma::stream::CONCATENATED;
-            let stream = lzma(liblzma::stream::Stream::new_stream_decoder(limits::DEB_XZ_MEMORY, flags))?;
+            let stream = lzma(liblzma::stream::Stream::new_stream_decoder(limits::XZ_MEMORY, flags))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
         }
         Form::Lzma => {
-            let stream = lzma(liblzma::stream::Stream::new_lzma_decoder(limits::DEB_XZ_MEMORY))?;
+            let stream = lzma(liblzma::stream::Stream::new_lzma_decoder(limits::XZ_MEMORY))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
         }
         _ => Box::new(from),
