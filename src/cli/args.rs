@@ -58,6 +58,9 @@ pub enum Command {
     Ls(Ls),
     /// Shows what a bundle is: ids, totals, statements (unverified)
     Show(BundleArg),
+    /// Lists what a release has that another has not (unverified)
+    #[command(after_help = "Example:\n  pouch diff k8s-1.pouch k8s-2.pouch")]
+    Diff(Diff),
     /// Writes a small file with all that a reviewer needs
     ExtractIndex(ExtractIndex),
     /// Sets up a site
@@ -328,6 +331,14 @@ pub struct Ls {
     /// Only artifacts of this kind
     #[arg(long, value_parser = kinds())]
     pub kind: Option<Kind>,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The old bundle, or its index
+    pub old: PathBuf,
+    /// The new bundle, or its index
+    pub new: PathBuf,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod args;
 mod bundle;
 mod complete;
 mod demo;
+mod desk;
 mod fail;
 mod keys;
 mod pack;
@@ -92,6 +93,7 @@ fn dispatch(command: Command, common: &Common) -> Outcome {
         Command::Export(a) => site::export(a, common),
         Command::Ls(a) => bundle::ls(a, common),
         Command::Show(a) => bundle::show(a, common),
+        Command::Diff(a) => desk::diff(a, common),
         Command::ExtractIndex(a) => bundle::extract_index(a, common),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -9,8 +9,18 @@ use pouch::fs::output::Output;
 use pouch::monitor::Monitor as _;
 use pouch::op::pack::{self, PackReport};
 use pouch::op::seal;
+use pouch::op::travel::{self, Laid};
 use pouch::source::list::List;
 use pouch::source::{Source, kubespray};
+
+/// The report of the operation, and what was laid beside the bundle.
+#[derive(serde::Serialize)]
+struct Packed {
+    #[serde(flatten)]
+    pack: PackReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<Laid>,
+}
 
 /// Runs it.
 pub fn run(args: Pack, common: &Common) -> Outcome {
@@ -19,6 +29,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         Some(key) => Some(keys::private(key, args.passphrase_file.as_deref())?),
         None => None,
     };
+    let program = program(&args)?;
     let chain = chain(&args)?;
     let (sources, mut notes) = sources(&args)?;
     let survey = pack::survey(&sources, threads, &common.bar)?;
@@ -48,7 +59,22 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
             Some(written)
         }
     };
-    common.report(&PackReport::new(&prepared, written.as_ref(), notes), text)
+    let beside = match (program, &key, &args.output) {
+        (Some(program), Some(key), Some(path)) if written.is_some() => Some(program.lay(path, key)?),
+        _ => None,
+    };
+    common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), notes), beside }, text)
+}
+
+/// The program that is to be laid beside the bundle: looked at before the work, so that a refusal costs none.
+fn program(args: &Pack) -> Result<Option<travel::Program>, Fail> {
+    if !args.with_pouch {
+        return Ok(None);
+    }
+    if let Some(bundle) = &args.output {
+        travel::check_name(bundle)?;
+    }
+    Ok(Some(travel::Program::running()?))
 }
 
 /// Sources, and notes on what is mended or left out.
@@ -71,7 +97,8 @@ fn chain(args: &Pack) -> Result<Vec<Signed>, Fail> {
     Ok(out)
 }
 
-fn text(r: &PackReport) -> String {
+fn text(packed: &Packed) -> String {
+    let r = &packed.pack;
     let mut rows: Vec<Vec<String>> =
         r.totals.iter().map(|t| vec![t.kind.to_string(), t.artifacts.to_string(), print::size(t.bytes)]).collect();
     rows.push(vec!["blobs".into(), r.blobs.to_string(), print::size(r.bytes)]);
@@ -84,6 +111,10 @@ fn text(r: &PackReport) -> String {
             out += &format!("carriage  {carriage}\nbundle    {} ({share:.1} % of its blobs)\n", print::size(bytes));
         }
         _ => out += "nothing was written (dry run)\n",
+    }
+    if let Some(laid) = &packed.beside {
+        out += &format!("program   {} (SHA-256 {})\n", laid.program.display(), laid.digest);
+        out += &format!("          {}\n", laid.signature.display());
     }
     out
 }

@@ -3,10 +3,12 @@
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
 pub mod complete;
+pub mod diff;
 pub mod export;
 pub mod pack;
 pub mod payload;
 pub mod policies;
 pub mod seal;
+pub mod travel;
 pub mod unpack;
 pub mod visible;
