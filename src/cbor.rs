@@ -1,7 +1,7 @@
 //! *CBOR* here is the deterministic subset of RFC 8949 (section 4.2.1) that pouch's metadata is written in: definite
 //! lengths, shortest heads, map keys that are ascending unsigned integers, no tags, floats, negatives or `undefined`.
 //!
-//! It does not know what any structure means; [`record!`] and [`tuple!`] declare those, field by field, once for both
+//! It does not know what any structure means; `record!` and `tuple!` declare those, field by field, once for both
 //! directions. Specified in `spec/bundle.md`, section "Deterministic CBOR".
 
 pub use ciborium::value::Value;
@@ -341,7 +341,7 @@ macro_rules! tuple {
 }
 pub(crate) use tuple;
 
-/// The fields of a map that is being decoded; see [`record!`].
+/// The fields of a map that is being decoded; see `record!`.
 pub struct Fields {
     record: &'static str,
     items: std::iter::Peekable<std::vec::IntoIter<(Value, Value)>>,

@@ -1,6 +1,6 @@
 //! A *kind* is an ecosystem's own format: how its files say what they are.
 //!
-//! Parsers only: they find no files, render no metadata and write nothing. The same [`derive`] runs when a bundle is packed
+//! Parsers only: they find no files, render no metadata and write nothing. The same [`derive()`] runs when a bundle is packed
 //! and again when it is unpacked, so that the facts a reviewer reads are those of the bytes that get installed.
 //! Specified in `spec/facts.md`.
 
