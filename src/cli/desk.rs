@@ -102,7 +102,7 @@ fn remark(c: &Changed) -> String {
 pub fn extract(args: Extract, common: &Common) -> Outcome {
     let chain = policy::read(&args.policy)?;
     let vouched = |path: &Path| {
-        let outside = trusting::outside(path, &args.statements, common)?;
+        let outside = trusting::outside_only(path, &args.statements, common)?;
         Ok::<_, Fail>(scan::vouch(medium(path)?, &outside, &chain, keys::now())?)
     };
     let known = args.against.as_deref().map(&vouched).transpose()?.map(|old| old.artifacts()).transpose()?;
@@ -164,7 +164,7 @@ pub fn review(args: Review, common: &Common) -> Outcome {
     let new = Release::read(&args.bundle)?;
     let old = args.against.as_deref().map(Release::read).transpose()?;
     let mut statements = new.inside.clone();
-    statements.extend(trusting::outside(&args.bundle, &args.statements, common)?);
+    statements.extend(trusting::outside_only(&args.bundle, &args.statements, common)?);
     statements.sort();
     statements.dedup();
     let against = old.as_ref().map(Release::side);

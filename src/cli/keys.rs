@@ -36,7 +36,7 @@ pub fn run(command: Key, common: &Common) -> Outcome {
     let public = PathBuf::from(public);
     let text = key.to_openssh(passphrase.as_ref().map(|p| p.as_bytes()))?;
     create(&keyfile, text.as_bytes(), 0o600)?;
-    create(&public, format!("{}\n", key.public_line()).as_bytes(), 0o644)?;
+    create(&public, key.public_line().as_bytes(), 0o644)?;
     let report = NewKey {
         private: keyfile,
         public,

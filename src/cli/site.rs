@@ -57,8 +57,7 @@ pub fn unpack(args: Unpack, common: &Common) -> Outcome {
     let options = Options { allow_drop: args.allow_drop, dry_run: args.dry_run, threads, now };
     let mut reports = Vec::new();
     for bundle in &args.bundles {
-        let found = trusting::outside(bundle, &args.statements, common)?;
-        let statements: Vec<_> = found.into_iter().map(|(_, s)| s).collect();
+        let statements = trusting::outside_only(bundle, &args.statements, common)?;
         let report = unpack_one(&writer, medium(bundle)?, &statements, options, &common.bar)?;
         report.notes.iter().for_each(|n| common.bar.note(n));
         reports.push(report);

@@ -99,6 +99,11 @@ fn evidence(path: &Path) -> Result<Evidence, Fail> {
     Ok(Evidence { digest: blob.digest, name })
 }
 
+/// As [`outside`], without the files' names.
+pub fn outside_only(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Vec<Signed>, Fail> {
+    Ok(outside(bundle, folders, common)?.into_iter().map(|(_, s)| s).collect())
+}
+
 /// All statements for a bundle with the files they lie in: of its own folder and of the folders given. What is half a pair
 /// is noted.
 pub fn outside(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Vec<(String, Signed)>, Fail> {
