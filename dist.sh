@@ -20,7 +20,10 @@ esac
 # rust-src is not installed. The flags are separated by 0x1f, so that a folder's name may have a space.
 flags="-Ctarget-feature=+crt-static"
 cflags=""
-for pair in "$home=/cargo" "$here=/pouch" "$sysroot=/rust" "$sysroot/lib/rustlib/src/rust=/rustc/$commit"; do
+pairs=("$home=/cargo" "$here=/pouch" "$sysroot=/rust" "$sysroot/lib/rustlib/src/rust=/rustc/$commit")
+# What build scripts write lies there, and is named like what they write below the clone.
+if [ -n "${CARGO_TARGET_DIR:-}" ]; then pairs+=("$(realpath -m "$CARGO_TARGET_DIR")=/pouch/target"); fi
+for pair in "${pairs[@]}"; do
   flags+=$'\x1f'"--remap-path-prefix=$pair"
   cflags+=" '-ffile-prefix-map=$pair'"
 done
