@@ -20,7 +20,10 @@ esac
 # rust-src is not installed. The flags are separated by 0x1f, so that a folder's name may have a space.
 flags="-Ctarget-feature=+crt-static"
 cflags=""
-for pair in "$home=/cargo" "$here=/pouch" "$sysroot=/rust" "$sysroot/lib/rustlib/src/rust=/rustc/$commit"; do
+pairs=("$home=/cargo" "$here=/pouch" "$sysroot=/rust" "$sysroot/lib/rustlib/src/rust=/rustc/$commit")
+# What build scripts write lies there, and is named like what they write below the clone.
+if [ -n "${CARGO_TARGET_DIR:-}" ]; then pairs+=("$(realpath -m "$CARGO_TARGET_DIR")=/pouch/target"); fi
+for pair in "${pairs[@]}"; do
   flags+=$'\x1f'"--remap-path-prefix=$pair"
   cflags+=" '-ffile-prefix-map=$pair'"
 done
@@ -31,14 +34,13 @@ export SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 LC_ALL=C TZ=UTC
 cargo build --profile dist --locked --target "$triple" --bin pouch
 
 binary=${CARGO_TARGET_DIR:-target}/$triple/dist/pouch
-if LC_ALL=C readelf -lW "$binary" | grep -q INTERP; then fail "$binary is not static"; fi
+headers=$(readelf -lW "$binary")
+case $headers in *INTERP*) fail "$binary is not static" ;; esac
 for place in "$home" "$here" "$sysroot" "$HOME/"; do
   if grep -qaF -e "$place" "$binary"; then fail "$binary names a place of this machine: $place"; fi
 done
-{
-  rustc --version
-  "${CC:-cc}" --version | head -n 1
-  ld --version | head -n 1
-  ldd --version | head -n 1
-} >&2
+for tool in rustc "${CC:-cc}" ld ldd; do
+  version=$("$tool" --version)
+  echo "${version%%$'\n'*}" >&2
+done
 sha256sum "$binary"
