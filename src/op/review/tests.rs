@@ -46,7 +46,7 @@ fn hostile_text_is_only_text() {
     let (root, id) = (root("s"), Digest::of(b"id"));
     let new = Side { id, root: &root, artifacts: &artifacts };
     let statements = [Signed { text: format!("{HOSTILE}\n<hr>").into_bytes(), signature: vec![] }];
-    let mut r = review(new, id, Some(Side { id, root: &root, artifacts: &old }), &statements, &["<g>".into()]);
+    let mut r = review(new, id, Some(Side { id, root: &root, artifacts: &old }), &statements, &["<gg>".into()]);
     r.images.push(Runs {
         name: HOSTILE.into(),
         reference: None,
@@ -60,7 +60,7 @@ fn hostile_text_is_only_text() {
     r.scripts.push(Scripts { item: Item::of(&artifacts[0].artifact), scripts: vec![HOSTILE.into()] });
     r.licences.push(Licence { licence: HOSTILE.into(), artifacts: 1 });
     let page = page(&r);
-    for forbidden in ["<script", "<img", "onerror='", "<i>", "<hr", "<b>1", "<g>", "\u{202e}", "\u{1b}", "alert(1)</s"]
+    for forbidden in ["<script", "<img", "onerror='", "<i>", "<hr", "<b>1", "<gg>", "\u{202e}", "\u{1b}", "alert(1)</s"]
     {
         assert!(!page.contains(forbidden), "{forbidden:?}");
     }
