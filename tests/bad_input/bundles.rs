@@ -265,7 +265,7 @@ fn well_signed_bundles_of_another_make_are_refused() {
     let mut footer_version = two.clone();
     let at = two.len() - FOOTER_LEN + 9;
     footer_version[at] = 2;
-    assert!(HEADER_LEN > 9);
+    const { assert!(HEADER_LEN > 9) };
     let nothing = |_: &mut Vec<(cbor::Value, cbor::Value)>| {};
     let of_release = |f: &dyn Fn(&mut Vec<(cbor::Value, cbor::Value)>)| rewritten(&world, &two, f, nothing);
     let of_carriage = |f: &dyn Fn(&mut Vec<(cbor::Value, cbor::Value)>)| rewritten(&world, &two, nothing, f);
