@@ -68,7 +68,8 @@ for p, fs in by.items():
 P
 images() { if [ -e "$O/images/images.tsv" ]; then cut -f1-3 "$O/images/images.tsv"; fi; }
 images | while IFS=$'\t' read -r ref path form; do
-  case $form in oci) src=oci:$O/images/$path:${ref##*:};; docker-oci) src=; ;; *) src=docker-archive:$O/images/$path;; esac
+  # skopeo 1.9 reads no gzipped docker-archive
+  case $form in oci) src=oci:$O/images/$path:${ref##*:};; docker-oci) src=; ;; *) gzip -dc "$O/images/$path" > "$W/seed/one.tar"; src=docker-archive:$W/seed/one.tar;; esac
   if [ "$form" = docker-oci ]; then rm -rf "$W/seed/oci"; mkdir "$W/seed/oci"; tar -C "$W/seed/oci" -xzf "$O/images/$path"; src=oci:$W/seed/oci; fi
   if [ "$form" = oci ] && ! skopeo --insecure-policy inspect --raw "$src" >/dev/null 2>&1; then src=oci:$O/images/$path; fi
   name=${ref#*/}; case ${ref%%/*} in *.*|*:*) ;; *) name=$ref;; esac
