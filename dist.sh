@@ -1,5 +1,6 @@
 #!/bin/bash
-# dist.sh: builds the binary that travels: static, and the same bytes wherever the same tools build the same sources.
+# dist.sh: builds the binary that travels: static, and meant to be the same bytes wherever the same tools build it.
+# That has not been proven by two builds yet.
 # Prints its path and SHA-256 on standard output, and on standard error what a second builder needs to have the same of.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
