@@ -72,6 +72,13 @@ impl BlockTable {
         BlockTable { rows, at, first_chunk }
     }
 
+    /// Numbers of the chunks of a block.
+    pub fn chunks_of(&self, block: usize) -> std::ops::Range<u64> {
+        let bound = |n: usize| self.first_chunk.get(n).copied().unwrap_or(0);
+        bound(block)..bound(block + 1)
+    }
+
+    /// The block that a chunk is in.
     pub fn block_of(&self, chunk: u64) -> usize {
         self.first_chunk.partition_point(|first| *first <= chunk) - 1
     }
@@ -139,13 +146,14 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         };
         parallel::ordered(
             threads,
-            threads + 2,
+            super::in_flight(threads),
             |feed| {
                 for n in numbers {
                     let (row, at) = lookup(*n)?;
                     let stored = read_range(&self.sealed.medium, at, row.stored_len.into())?;
                     monitor.advance(row.stored_len.into());
-                    if feed.push((*n, row, at, stored)).is_err() {
+                    let weight = u64::from(row.stored_len.max(row.plain_len));
+                    if feed.push((*n, row, at, stored), weight).is_err() {
                         break;
                     }
                 }
@@ -265,6 +273,20 @@ fn check_recipes(recipes: &[Recipe], blobs: &[Blob], chunks: &[ChunkRow]) -> Res
 }
 
 impl Tables {
+    fn chunk_len(&self, number: u64) -> usize {
+        usize::try_from(number).ok().and_then(|n| self.chunks.get(n)).map_or(0, |c| c.len as usize)
+    }
+
+    /// Where in a block's plain bytes each of its chunks begins, and where the last ends.
+    fn starts(&self, block: usize) -> Vec<usize> {
+        let mut at = 0usize;
+        let ends = self.blocks.chunks_of(block).map(|chunk| {
+            at += self.chunk_len(chunk);
+            at
+        });
+        std::iter::once(0).chain(ends).collect()
+    }
+
     /// Blocks that hold a chunk which a wanted blob is the first to use.
     fn needed_blocks(&self, wanted: &[bool]) -> Vec<usize> {
         let mut needed = vec![false; self.blocks.rows.len()];
@@ -315,15 +337,12 @@ impl<'a, S: BlobSink> Maker<'a, S> {
     /// Goes on until a chunk of a block that is not here is needed.
     fn run(&mut self, block: Option<(usize, &[u8])>) -> Result<(), BundleError> {
         let tables = self.tables;
-        // Chunks of this block: number of the first, one past the last, and how far the walk is in its plain bytes.
-        let (here, plain) = match block {
-            Some((n, plain)) => {
-                let bounds = (tables.blocks.first_chunk.get(n).copied(), tables.blocks.first_chunk.get(n + 1).copied());
-                (bounds.0.unwrap_or(0)..bounds.1.unwrap_or(0), plain)
-            }
-            None => (0..0, &[][..]),
+        // Chunks of this block, where each begins in its plain bytes and where the last ends.
+        let (here, starts, plain) = match block {
+            Some((n, plain)) => (tables.blocks.chunks_of(n), tables.starts(n), plain),
+            None => (0..0, Vec::new(), &[][..]),
         };
-        let mut walked = (here.start, 0usize);
+        let start = |number: u64| starts.get((number - here.start) as usize).copied().unwrap_or(usize::MAX);
         while let Some(recipe) = tables.recipes.get(self.recipe) {
             let Some(blob) = tables.blobs.get(recipe.blob as usize) else { break };
             let want = self.wanted.get(recipe.blob as usize) == Some(&true);
@@ -334,31 +353,22 @@ impl<'a, S: BlobSink> Maker<'a, S> {
             while let Some(Segment::Chunks { first, count }) = recipe.segments.get(self.segment) {
                 while self.chunk < *count {
                     let number = first + self.chunk;
-                    let len = tables.chunks.get(number as usize).map_or(0, |c| c.len as usize);
-                    let old = number < self.homes.len() as u64;
                     if want && here.contains(&number) {
-                        if number < walked.0 {
-                            walked = (here.start, 0);
-                        }
-                        while walked.0 < number {
-                            walked.1 += tables.chunks.get(walked.0 as usize).map_or(0, |c| c.len as usize);
-                            walked.0 += 1;
-                        }
-                        let bytes = plain.get(walked.1..walked.1 + len).unwrap_or_default();
+                        let end = (first + count).min(here.end);
+                        let bytes = plain.get(start(number)..start(end)).unwrap_or_default();
                         match bytes.len() as u64 == blob.len && proven(tables, block.map(|b| b.0), blob) {
                             true => self.sink.proven(bytes).map_err(sink_error(blob))?,
                             false => self.sink.write(bytes).map_err(sink_error(blob))?,
                         }
-                    } else if want && old {
-                        self.copy(blob, number, len)?;
-                    } else if want {
-                        return Ok(()); // its block is yet to come
+                        (number..end).for_each(|chunk| self.pass(recipe.blob, chunk));
+                    } else {
+                        if want && number < self.homes.len() as u64 {
+                            self.copy(blob, number)?;
+                        } else if want {
+                            return Ok(()); // its block is yet to come
+                        }
+                        self.pass(recipe.blob, number);
                     }
-                    if !old {
-                        self.homes.push(Home { blob: recipe.blob as u32, offset: self.offset });
-                    }
-                    self.offset += len as u64;
-                    self.chunk += 1;
                 }
                 self.segment += 1;
                 self.chunk = 0;
@@ -375,12 +385,21 @@ impl<'a, S: BlobSink> Maker<'a, S> {
         Ok(())
     }
 
+    /// Goes on to the next chunk, and remembers where this one is where it is new.
+    fn pass(&mut self, blob: u64, number: u64) {
+        if number >= self.homes.len() as u64 {
+            self.homes.push(Home { blob: blob as u32, offset: self.offset });
+        }
+        self.offset += self.tables.chunk_len(number) as u64;
+        self.chunk += 1;
+    }
+
     /// Reads a chunk back from where it was first used.
-    fn copy(&mut self, blob: &Blob, number: u64, len: usize) -> Result<(), BundleError> {
+    fn copy(&mut self, blob: &Blob, number: u64) -> Result<(), BundleError> {
         let home = self.homes.get(number as usize).copied();
         let source = home.and_then(|h| self.tables.blobs.get(h.blob as usize).map(|b| (*b, h.offset)));
         let (from, offset) = source.ok_or_else(|| FormatError::rule("the recipes", "a chunk has no home"))?;
-        let mut buf = vec![0u8; len];
+        let mut buf = vec![0u8; self.tables.chunk_len(number)];
         self.sink.read_back(&from, offset, &mut buf).map_err(sink_error(&from))?;
         self.sink.write(&buf).map_err(sink_error(blob))
     }

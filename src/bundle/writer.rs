@@ -156,9 +156,16 @@ pub trait Put {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError>;
 }
 
+type Queue<'f> = parallel::Feed<'f, RawBlock, Result<Done, BundleError>>;
+
+fn push(queue: &mut Queue<'_>, block: RawBlock) -> bool {
+    let weight = block.len();
+    queue.push(block, weight).is_ok()
+}
+
 struct Producer<'a, 'f> {
     cutter: Cutter,
-    feed: &'a mut parallel::Feed<'f, RawBlock, Result<Done, BundleError>>,
+    feed: &'a mut Queue<'f>,
     prepared: &'a Prepared,
     recipes: Vec<Recipe>,
     seen: BTreeSet<u64>,
@@ -173,7 +180,7 @@ impl Put for Producer<'_, '_> {
             return Err(unknown().into());
         }
         let (feed, monitor) = (&mut self.feed, self.monitor);
-        let mut emit = |block| feed.push(block).is_ok();
+        let mut emit = |block: RawBlock| push(feed, block);
         let segments = self.cutter.blob(blob, what, verbatim, bytes, &mut emit, &|n| monitor.advance(n))?;
         self.recipes.push(Recipe { blob: number, segments });
         Ok(())
@@ -195,7 +202,7 @@ pub fn write(
     let (mut blocks_len, mut plain_len) = (0u64, 0u64);
     let (cutter, recipes) = parallel::ordered(
         options.threads,
-        options.threads + 2,
+        super::in_flight(options.threads),
         |queue| {
             let mut producer = Producer {
                 cutter: Cutter::default(),
@@ -207,7 +214,7 @@ pub fn write(
             };
             feed(&mut producer)?;
             let Producer { mut cutter, feed: queue, recipes, .. } = producer;
-            cutter.finish(&mut |block| queue.push(block).is_ok());
+            cutter.finish(&mut |block| push(queue, block));
             Ok((cutter, recipes))
         },
         |raw: RawBlock| raw.store(options.level),
