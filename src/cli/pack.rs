@@ -2,8 +2,10 @@
 
 use super::args::Pack;
 use super::fail::{Fail, Outcome};
+use super::keys::Signer;
 use super::{Common, keys, policy, print};
-use pouch::bundle::{Ids, ReleaseSpec};
+use pouch::bundle::{BundleError, Ids, ReleaseSpec};
+use pouch::class::Classified as _;
 use pouch::format::area::Signed;
 use pouch::format::root::{is_stream_name, is_version};
 use pouch::fs::output::Output;
@@ -13,6 +15,7 @@ use pouch::op::seal;
 use pouch::op::travel::{self, Laid};
 use pouch::source::list::List;
 use pouch::source::{Source, kubespray};
+use pouch::trust::statement::Terms;
 
 /// The report of the operation, and what was laid beside the bundle.
 #[derive(serde::Serialize)]
@@ -28,7 +31,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
     check(&args)?;
     let threads = pack::threads(args.threads.map(usize::from));
     let key = match &args.seal_with {
-        Some(key) => Some(keys::private(key, args.passphrase_file.as_deref())?),
+        Some(key) => Some(Signer::open(key, args.passphrase_file.as_deref())?),
         None => None,
     };
     let program = program(&args)?;
@@ -52,7 +55,9 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
             let sign = |ids: &Ids| {
                 let mut inside = chain;
                 if let Some(key) = &key {
-                    inside.push(seal::seal(&prepared.root, ids, key, keys::now())?);
+                    let terms = Terms { issued: keys::now(), ..Terms::default() };
+                    let signed = key.statement(&seal::statement(&prepared.root, ids, terms));
+                    inside.push(signed.map_err(|e| BundleError::Seal { class: e.class(), source: Box::new(e) })?);
                 }
                 Ok(inside)
             };
@@ -62,7 +67,9 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         }
     };
     let beside = match (program, &key, &args.output) {
-        (Some(program), Some(key), Some(path)) if written.is_some() => Some(program.lay(path, key)?),
+        (Some(program), Some(key), Some(path)) if written.is_some() => {
+            Some(program.lay(path, &key.over(travel::NAMESPACE, program.bytes())?)?)
+        }
         _ => None,
     };
     common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), notes), beside }, text)

@@ -2,12 +2,14 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+pub mod audit;
 pub mod complete;
 pub mod diff;
 pub mod export;
 pub mod pack;
 pub mod payload;
 pub mod policies;
+pub mod receipt;
 pub mod review;
 pub mod sbom;
 pub mod scan;
