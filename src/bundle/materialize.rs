@@ -4,8 +4,10 @@
 //! hashes it again. A chunk that an earlier blob has is read back from that blob. Specified in `spec/bundle.md`, section
 //! "Reading".
 
+use super::bases::{Bases, Needs, Workplace};
 use super::index::Bundle;
-use super::{BundleError, Medium, read_range};
+use super::sources::Sources;
+use super::{BundleError, Medium, read_range, recipes};
 use crate::class::{Class, Classified};
 use crate::codec::block;
 use crate::digest::Blob;
@@ -79,6 +81,7 @@ pub(super) struct Tables {
     pub recipes: Vec<Recipe>,
     pub chunks: Vec<ChunkRow>,
     pub blocks: BlockTable,
+    pub sources: Sources,
 }
 
 impl<M: Medium, T: Sync> Bundle<M, T> {
@@ -177,14 +180,17 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             recipes.extend(decode_list::<Recipe>(SectionKind::Recipes, bytes, entries)?);
             Ok(())
         })?;
-        check_recipes(&recipes, &blobs, &chunks)?;
-        Ok(Tables { blobs, recipes, chunks, blocks })
+        let sources = Sources::new(self.rows()?, self.rows()?)?;
+        let used = recipes::check(&recipes, &blobs, &chunks, &sources)?;
+        self.check_features(&used, &sources)?;
+        Ok(Tables { blobs, recipes, chunks, blocks, sources })
     }
 
     /// Makes every blob that the sink wants. Work is in stored bytes read.
     pub(crate) fn materialize_into<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
@@ -196,11 +202,12 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             *wanted = sink.wants(blob).map_err(sink_error(blob))?;
             done.present += u64::from(!*wanted);
         }
+        let bases = Bases::open(&tables.sources, &tables.needs(&wanted), work, monitor)?;
         let needed = tables.needed_blocks(&wanted);
         let bytes = needed.iter().filter_map(|n| tables.blocks.rows.get(*n)).map(|r| u64::from(r.stored_len)).sum();
         monitor.phase("unpacking", Some(bytes));
         done.read = bytes;
-        let mut maker = Maker::new(&tables, &wanted, sink, done);
+        let mut maker = Maker::new(&tables, &bases, &wanted, sink, done);
         maker.run(None)?;
         self.each_block(&tables.blocks, &needed, threads, monitor, block::restore, |n, plain| {
             maker.run(Some((n, &plain)))
@@ -216,58 +223,51 @@ impl<M: Medium> Bundle<M, ()> {
     pub fn materialize_unverified<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
-        self.materialize_into(sink, threads, monitor)
+        self.materialize_into(sink, work, threads, monitor)
     }
 }
 
-/// Every blob once; chunks first used in ascending order without a gap; lengths add up.
-fn check_recipes(recipes: &[Recipe], blobs: &[Blob], chunks: &[ChunkRow]) -> Result<(), FormatError> {
-    let rule = |why: String| Err(FormatError::rule("the recipes", why));
-    let mut seen = vec![false; blobs.len()];
-    let mut next = 0u64;
-    // Bytes before each chunk, and after all: a few bytes of recipes can name many chunks many times over.
-    let mut before = vec![0u64];
-    before.extend(chunks.iter().scan(0u64, |sum, c| {
-        *sum = sum.saturating_add(c.len.into());
-        Some(*sum)
-    }));
-    let offset = |chunk: u64| usize::try_from(chunk).ok().and_then(|n| before.get(n)).copied().unwrap_or(0);
-    for recipe in recipes {
-        let n = usize::try_from(recipe.blob).unwrap_or(usize::MAX);
-        match seen.get_mut(n) {
-            Some(seen) if !*seen => *seen = true,
-            _ => return rule(format!("blob {} does not exist or has two", recipe.blob)),
-        }
-        let mut len = 0u64;
-        for Segment::Chunks { first, count } in &recipe.segments {
-            let end = first.checked_add(*count).filter(|end| *count > 0 && *end <= chunks.len() as u64);
-            let (Some(end), true) = (end, *first <= next) else {
-                return rule(format!("blob {}: chunks {first}+{count} are out of order", recipe.blob));
-            };
-            next = next.max(end);
-            len = len.saturating_add(offset(end).saturating_sub(offset(*first)));
-        }
-        if blobs.get(n).map(|b| b.len) != Some(len) {
-            return rule(format!("blob {} is {len} bytes long by its recipe, and not by the release", recipe.blob));
+/// What one blob needs of the bases.
+pub(super) fn recipe_needs(recipe: &Recipe, blob: &Blob) -> Needs {
+    let mut needs = Needs::default();
+    for segment in &recipe.segments {
+        match segment {
+            Segment::Itself => drop(needs.whole.insert(*blob)),
+            Segment::Base { source, .. } => drop(needs.sources.insert(*source as usize)),
+            Segment::Chunks { .. } => {}
         }
     }
-    if seen.iter().any(|s| !s) || next != chunks.len() as u64 {
-        return rule("a blob or a chunk has none".into());
-    }
-    Ok(())
+    needs
 }
 
 impl Tables {
+    /// What the wanted blobs need of the bases. A blob that is its own base is needed also where it is not wanted: what is
+    /// there has to be what it is called.
+    pub fn needs(&self, wanted: &[bool]) -> Needs {
+        let mut all = Needs::default();
+        for recipe in &self.recipes {
+            let (n, blob) = (recipe.blob as usize, self.blobs.get(recipe.blob as usize));
+            if let Some(blob) = blob.filter(|_| wanted.get(n) == Some(&true) || recipe.segments == [Segment::Itself]) {
+                let Needs { sources, whole } = recipe_needs(recipe, blob);
+                all.sources.extend(sources);
+                all.whole.extend(whole);
+            }
+        }
+        all
+    }
+
     /// Blocks that hold a chunk which a wanted blob is the first to use.
     fn needed_blocks(&self, wanted: &[bool]) -> Vec<usize> {
         let mut needed = vec![false; self.blocks.rows.len()];
         let mut next = 0u64;
         for recipe in &self.recipes {
             let want = wanted.get(recipe.blob as usize) == Some(&true);
-            for Segment::Chunks { first, count } in &recipe.segments {
+            for segment in &recipe.segments {
+                let Segment::Chunks { first, count } = segment else { continue };
                 let end = first + count;
                 if want && end > next {
                     let (from, to) = (self.blocks.block_of(next.max(*first)), self.blocks.block_of(end - 1));
@@ -288,8 +288,9 @@ struct Home {
 }
 
 /// Walks the recipes while blocks come by.
-struct Maker<'a, S> {
+struct Maker<'a, 'b, S> {
     tables: &'a Tables,
+    bases: &'a Bases<'b>,
     wanted: &'a [bool],
     sink: &'a mut S,
     homes: Vec<Home>,
@@ -302,10 +303,10 @@ struct Maker<'a, S> {
     done: Materialized,
 }
 
-impl<'a, S: BlobSink> Maker<'a, S> {
-    fn new(tables: &'a Tables, wanted: &'a [bool], sink: &'a mut S, done: Materialized) -> Self {
+impl<'a, 'b, S: BlobSink> Maker<'a, 'b, S> {
+    fn new(tables: &'a Tables, bases: &'a Bases<'b>, wanted: &'a [bool], sink: &'a mut S, done: Materialized) -> Self {
         let homes = Vec::with_capacity(tables.chunks.len());
-        Maker { tables, wanted, sink, homes, recipe: 0, segment: 0, chunk: 0, offset: 0, begun: false, done }
+        Maker { tables, bases, wanted, sink, homes, recipe: 0, segment: 0, chunk: 0, offset: 0, begun: false, done }
     }
 
     /// Goes on until a chunk of a block that is not here is needed.
@@ -327,7 +328,12 @@ impl<'a, S: BlobSink> Maker<'a, S> {
                 self.sink.begin(blob).map_err(sink_error(blob))?;
             }
             self.begun = true;
-            while let Some(Segment::Chunks { first, count }) = recipe.segments.get(self.segment) {
+            while let Some(segment) = recipe.segments.get(self.segment) {
+                let Segment::Chunks { first, count } = segment else {
+                    self.offset += self.base(blob, want, segment)?;
+                    self.segment += 1;
+                    continue;
+                };
                 while self.chunk < *count {
                     let number = first + self.chunk;
                     let len = tables.chunks.get(number as usize).map_or(0, |c| c.len as usize);
@@ -366,6 +372,27 @@ impl<'a, S: BlobSink> Maker<'a, S> {
             (self.recipe, self.segment, self.chunk, self.offset, self.begun) = (self.recipe + 1, 0, 0, 0, false);
         }
         Ok(())
+    }
+
+    /// Gives what a segment of a base is to the sink, if that is wanted; its length in bytes.
+    fn base(&mut self, blob: &Blob, want: bool, segment: &Segment) -> Result<u64, BundleError> {
+        let (bases, sink) = (self.bases, &mut *self.sink);
+        let mut put = |piece: &[u8]| sink.write(piece).map_err(sink_error(blob));
+        match segment {
+            Segment::Base { source, offset, len } => {
+                if want {
+                    bases.copy(*source as usize, *offset, *len, &mut put)?;
+                }
+                Ok(*len)
+            }
+            Segment::Itself => {
+                if want {
+                    bases.whole(blob, &mut put)?;
+                }
+                Ok(blob.len)
+            }
+            Segment::Chunks { .. } => Ok(0),
+        }
     }
 
     /// Reads a chunk back from where it was first used.

@@ -44,7 +44,8 @@ pub(crate) fn bundle(contents: &[Vec<u8>], threads: usize) -> Vec<u8> {
         }
         Ok(())
     };
-    write(&mut out, &prepared, Options { threads, level: 3 }, &Silent, feed, |_| Ok(vec![])).expect("writes");
+    write(&mut out, &prepared, Options { threads, level: 3, against: &[] }, &Silent, feed, |_| Ok(vec![]))
+        .expect("writes");
     out
 }
 
@@ -86,7 +87,7 @@ fn read(bytes: &[u8], have: BTreeMap<Blob, Vec<u8>>) -> Result<Memory, BundleErr
     bundle.check_tables()?;
     bundle.check_blocks(1, &Silent)?;
     let mut sink = Memory { blobs: have, open: vec![] };
-    bundle.materialize_into(&mut sink, 2, &Silent)?;
+    bundle.materialize_into(&mut sink, Workplace::NONE, 2, &Silent)?;
     Ok(sink)
 }
 

@@ -4,7 +4,7 @@ use super::Common;
 use super::args::Complete;
 use super::bundle::open;
 use super::fail::{Fail, Outcome};
-use pouch::bundle::Extractor;
+use pouch::bundle::{Extractor, Workplace};
 use pouch::class::Class;
 use pouch::format::frame::Form;
 use pouch::op::complete::{Report, complete};
@@ -14,7 +14,7 @@ pub fn run(args: Complete, common: &Common) -> Outcome {
     let bundle = open(&args.bundle)?;
     let artifacts = bundle.artifacts()?;
     let report = match bundle.form() {
-        Form::Full => complete(&artifacts, &args.lists, Some(&Extractor::new(&bundle)?))?,
+        Form::Full => complete(&artifacts, &args.lists, Some(&Extractor::new(&bundle, Workplace::NONE)?))?,
         _ => complete(&artifacts, &args.lists, None)?,
     };
     common.report(&report, text)?;

@@ -164,7 +164,7 @@ impl Survey {
     ) -> Result<Written, PackError> {
         let payload = payload::order(&self.found)?;
         monitor.phase("packing", Some(prepared.root.bytes));
-        let options = Options { threads, level: crate::codec::block::LEVEL };
+        let options = Options { threads, level: crate::codec::block::LEVEL, against: &[] };
         Ok(bundle::write(out, prepared, options, monitor, |put| payload.feed(put), sign)?)
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing is written before the verify function has said yes but a line of the ledger. What a site serves changes by one
 //! rename at the end. Specified in `spec/site.md`, section "Unpacking".
 
-use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, index_only};
+use crate::bundle::{self, BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, Workplace, index_only};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
@@ -326,8 +326,9 @@ fn bring_in<M: Medium>(
     writer.ensure_space(missing, files)?;
     let executables = artifacts.iter().map(|d| &d.artifact).filter(|a| a.executable);
     let executables = executables.filter_map(|a| a.blobs.first()).map(|b| b.digest).collect();
+    let work = Workplace { bases: &batch, scratch: &bundle::temporary };
     let mut sink = SiteSink { batch: &batch, executables, open: None };
-    let made = bundle.materialize(&mut sink, options.threads, monitor)?;
+    let made = bundle.materialize(&mut sink, work, options.threads, monitor)?;
     monitor.phase("checking facts", None);
     if let Err(e) = check_facts(artifacts, &batch, options.threads) {
         batch.discard()?;
@@ -413,10 +414,11 @@ impl<M: Medium> Bundle<M, Verdict> {
     pub fn materialize<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
-        self.materialize_into(sink, threads, monitor)
+        self.materialize_into(sink, work, threads, monitor)
     }
 }
 

@@ -57,7 +57,8 @@ fn bundle(world: &World, found: &Found, bytes: &BTreeMap<Blob, Vec<u8>>) -> Vec<
         prepared.blobs().iter().try_for_each(|b| put.put(b, "a blob", false, &mut bytes[b].as_slice()))
     };
     let sign = |ids: &bundle::Ids| Ok(vec![seal::seal(&prepared.root, ids, &key, 1_700_000_000)?]);
-    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1 }, &Silent, feed, sign).expect("writes");
+    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1, against: &[] }, &Silent, feed, sign)
+        .expect("writes");
     out
 }
 
