@@ -10,6 +10,7 @@ use crate::format::FormatError;
 use crate::format::table::ExpansionRow;
 use crate::kind::{BlobReader, KindError, ReadSeek};
 use crate::monitor::Monitor;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,12 @@ pub struct Workplace<'a> {
     pub bases: &'a dyn BlobReader,
     /// Makes a scratch file.
     pub scratch: &'a (dyn Fn() -> io::Result<Box<dyn ScratchFile>> + Sync),
+}
+
+impl std::fmt::Debug for Workplace<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Workplace")
+    }
 }
 
 impl Workplace<'static> {
@@ -71,30 +78,17 @@ pub(super) struct Bases<'a> {
 }
 
 impl<'a> Bases<'a> {
-    /// Hashes and expands what is needed; what cannot be had or has another digest is collected into one error.
+    /// Hashes and expands what is needed.
     pub fn open(
         sources: &'a Sources,
         needs: &Needs,
         work: Workplace<'a>,
+        threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Bases<'a>, BundleError> {
-        let numbers: BTreeSet<usize> = needs.sources.iter().filter_map(|n| sources.base_of(*n)).collect();
-        let bases = numbers.iter().filter_map(|n| sources.bases.get(*n));
-        let all: BTreeSet<Blob> = bases.chain(&needs.whole).copied().collect();
-        monitor.phase("checking bases", Some(all.iter().map(|b| b.len).fold(0, u64::saturating_add)));
+        Bases::prove(sources, needs, work, threads, monitor)?;
         let mut out = Bases { work, sources, expanded: Vec::new(), last: Mutex::new(None) };
         out.expanded.resize_with(sources.expansions.len(), || None);
-        let mut wrong = Vec::new();
-        for blob in &all {
-            match prove(work.bases, blob, monitor) {
-                Ok(true) => {}
-                Ok(false) => wrong.push(*blob),
-                Err(e) => return Err(e),
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(BundleError::Lacking(wrong));
-        }
         for n in &needs.sources {
             if let Some((at, row)) = sources.expansion(*n) {
                 let file = out.expand(row)?;
@@ -104,6 +98,31 @@ impl<'a> Bases<'a> {
             }
         }
         Ok(out)
+    }
+
+    /// Hashes what is needed; all that cannot be had or has another digest is one error.
+    pub fn prove(
+        sources: &Sources,
+        needs: &Needs,
+        work: Workplace<'_>,
+        threads: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<(), BundleError> {
+        let numbers: BTreeSet<usize> = needs.sources.iter().filter_map(|n| sources.base_of(*n)).collect();
+        let bases = numbers.iter().filter_map(|n| sources.bases.get(*n));
+        let all: BTreeSet<Blob> = bases.chain(&needs.whole).copied().collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        monitor.phase("checking bases", Some(all.iter().map(|b| b.len).fold(0, u64::saturating_add)));
+        let all: Vec<Blob> = all.into_iter().collect();
+        let check = || all.par_iter().map(|b| prove(work.bases, b, monitor)).collect::<Result<Vec<bool>, _>>();
+        let good = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+            Ok(pool) => pool.install(check)?,
+            Err(_) => check()?,
+        };
+        let lacking: Vec<Blob> = all.into_iter().zip(good).filter(|(_, good)| !good).map(|(b, _)| b).collect();
+        if lacking.is_empty() { Ok(()) } else { Err(BundleError::Lacking(lacking)) }
     }
 
     fn expand(&self, row: &ExpansionRow) -> Result<Box<dyn ScratchFile>, BundleError> {
@@ -208,6 +227,9 @@ fn pieces(
 
 /// Whether the reader's blob has the digest that names it.
 fn prove(reader: &dyn BlobReader, blob: &Blob, monitor: &dyn Monitor) -> Result<bool, BundleError> {
+    if reader.find(&blob.digest) != Some(*blob) {
+        return Ok(false);
+    }
     let mut opened = match open(reader, blob) {
         Err(BundleError::Lacking(_)) => return Ok(false),
         other => other?,

@@ -51,7 +51,7 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         let number = self.tables.blobs.binary_search(blob).map_err(|_| missing())?;
         let recipe = self.recipes.get(number).and_then(|n| self.tables.recipes.get(*n)).ok_or_else(missing)?;
         let mut out = HashingWriter::new(out);
-        let bases = Bases::open(&self.tables.sources, &recipe_needs(recipe, blob), self.work, &Silent)?;
+        let bases = Bases::open(&self.tables.sources, &recipe_needs(recipe, blob), self.work, 1, &Silent)?;
         for segment in &recipe.segments {
             let mut put = |piece: &[u8]| out.write_all(piece).map_err(BundleError::Write);
             match segment {
@@ -102,7 +102,10 @@ impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {
     /// Through an unlinked scratch file.
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
         let mut file = tempfile::tempfile()?;
-        self.copy(blob, &mut file).map_err(io::Error::other)?;
+        self.copy(blob, &mut file).map_err(|e| match e {
+            BundleError::Lacking(_) => KindError::MissingBlob(blob.digest),
+            other => KindError::Io(io::Error::other(other)),
+        })?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(file))
     }

@@ -17,6 +17,7 @@ use crate::format::section::{Recipe, SectionKind, Segment, decode_list};
 use crate::format::table::{BlockRow, ChunkRow};
 use crate::monitor::Monitor;
 use crate::parallel;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes blobs, one after another.
 pub trait BlobSink {
@@ -202,7 +203,7 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             *wanted = sink.wants(blob).map_err(sink_error(blob))?;
             done.present += u64::from(!*wanted);
         }
-        let bases = Bases::open(&tables.sources, &tables.needs(&wanted), work, monitor)?;
+        let bases = Bases::open(&tables.sources, &tables.needs(&wanted), work, threads, monitor)?;
         let needed = tables.needed_blocks(&wanted);
         let bytes = needed.iter().filter_map(|n| tables.blocks.rows.get(*n)).map(|r| u64::from(r.stored_len)).sum();
         monitor.phase("unpacking", Some(bytes));
@@ -213,6 +214,40 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             maker.run(Some((n, &plain)))
         })?;
         maker.finish()
+    }
+}
+
+impl<M: Medium, T: Sync> Bundle<M, T> {
+    /// All blobs that the bundle builds on, in the order of digests.
+    pub fn bases(&self) -> Result<Vec<BaseUse>, BundleError> {
+        self.require_blocks()?;
+        let tables = self.tables()?;
+        let mut all: BTreeMap<Blob, BTreeSet<Blob>> = BTreeMap::new();
+        for recipe in &tables.recipes {
+            let Some(blob) = tables.blobs.get(recipe.blob as usize) else { continue };
+            let Needs { sources, whole } = recipe_needs(recipe, blob);
+            let bases = sources.iter().filter_map(|n| tables.sources.bases.get(tables.sources.base_of(*n)?)).copied();
+            for base in bases.chain(whole) {
+                all.entry(base).or_default().insert(*blob);
+            }
+        }
+        Ok(all.into_iter().map(|(base, makes)| BaseUse { base, makes: makes.into_iter().collect() }).collect())
+    }
+
+    /// The bases that cannot be had of `work` or are not what they are called, for the blobs that are `wanted`.
+    pub fn lacking(
+        &self,
+        wanted: &dyn Fn(&Blob) -> bool,
+        work: Workplace<'_>,
+        threads: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Blob>, BundleError> {
+        let tables = self.tables()?;
+        let wanted: Vec<bool> = tables.blobs.iter().map(wanted).collect();
+        match Bases::prove(&tables.sources, &tables.needs(&wanted), work, threads, monitor) {
+            Err(BundleError::Lacking(blobs)) => Ok(blobs),
+            other => other.map(|()| Vec::new()),
+        }
     }
 }
 
@@ -231,15 +266,24 @@ impl<M: Medium> Bundle<M, ()> {
     }
 }
 
+/// A blob that a bundle builds on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUse {
+    /// The blob.
+    pub base: Blob,
+    /// Blobs of the release that are it, or are made of it, in the order of digests.
+    pub makes: Vec<Blob>,
+}
+
 /// What one blob needs of the bases.
 pub(super) fn recipe_needs(recipe: &Recipe, blob: &Blob) -> Needs {
     let mut needs = Needs::default();
     for segment in &recipe.segments {
         match segment {
-            Segment::Itself => drop(needs.whole.insert(*blob)),
-            Segment::Base { source, .. } => drop(needs.sources.insert(*source as usize)),
-            Segment::Chunks { .. } => {}
-        }
+            Segment::Itself => needs.whole.insert(*blob),
+            Segment::Base { source, .. } => needs.sources.insert(*source as usize),
+            Segment::Chunks { .. } => continue,
+        };
     }
     needs
 }

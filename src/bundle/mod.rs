@@ -27,7 +27,7 @@ mod writer;
 pub use bases::{ScratchFile, Workplace, temporary};
 pub use extract::Extractor;
 pub use index::Bundle;
-pub use materialize::{BlobSink, Materialized};
+pub use materialize::{BaseUse, BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};
 pub use writer::{Options, Prepared, Put, ReleaseSpec, Written, prepare, write};
 

@@ -117,7 +117,7 @@ record! {
 }
 
 /// A release that carried bases of a delta.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct BaseRelease {
     /// Its stream.
     pub stream: String,

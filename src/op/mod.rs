@@ -3,6 +3,7 @@
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
 pub mod complete;
+pub mod delta;
 pub mod diff;
 pub mod export;
 pub mod pack;
