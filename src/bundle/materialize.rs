@@ -14,7 +14,7 @@ use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::frame::Form;
 use crate::format::section::{Recipe, SectionKind, Segment, decode_list};
-use crate::format::table::{BlockRow, ChunkRow};
+use crate::format::table::{BlockRow, ChunkRow, Codec};
 use crate::monitor::Monitor;
 use crate::parallel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,10 @@ pub trait BlobSink {
     fn begin(&mut self, blob: &Blob) -> Result<(), Self::Error>;
     /// More of its bytes.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// All bytes of a blob that was begun, at once: they were hashed in this very buffer and have the blob's digest.
+    fn proven(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.write(bytes)
+    }
     /// All bytes are written; `Ok(false)` where they do not have the blob's digest.
     fn finish(&mut self, blob: &Blob) -> Result<bool, Self::Error>;
     /// Fills `buf` from `offset` of a blob that is there or was finished, or of the one that is being written.
@@ -391,7 +395,10 @@ impl<'a, 'b, S: BlobSink> Maker<'a, 'b, S> {
                             walked.0 += 1;
                         }
                         let bytes = plain.get(walked.1..walked.1 + len).unwrap_or_default();
-                        self.sink.write(bytes).map_err(sink_error(blob))?;
+                        match bytes.len() as u64 == blob.len && proven(tables, block.map(|b| b.0), blob) {
+                            true => self.sink.proven(bytes).map_err(sink_error(blob))?,
+                            false => self.sink.write(bytes).map_err(sink_error(blob))?,
+                        }
                     } else if want && old {
                         self.copy(blob, number, len)?;
                     } else if want {
@@ -455,6 +462,13 @@ impl<'a, 'b, S: BlobSink> Maker<'a, 'b, S> {
         }
         Ok(self.done)
     }
+}
+
+/// Whether the block as a whole is the blob, stored as it is: its digest was checked and is the blob's.
+fn proven(tables: &Tables, block: Option<usize>, blob: &Blob) -> bool {
+    block
+        .and_then(|n| tables.blocks.rows.get(n))
+        .is_some_and(|row| row.codec == Codec::Raw && row.digest == blob.digest && u64::from(row.plain_len) == blob.len)
 }
 
 fn sink_error<E: Classified + Send + Sync + 'static>(blob: &Blob) -> impl FnOnce(E) -> BundleError + '_ {

@@ -153,6 +153,29 @@ fn the_writer_refuses_what_the_reader_would() {
 }
 
 #[test]
+fn an_input_that_changes_after_the_survey_is_named() {
+    for len in [10, 70_000, 17 << 20] {
+        let was = words(1, len);
+        let mut other = was.clone();
+        other[len / 2] ^= 1;
+        for now in [&was[..len - 1], &[&was[..], b"!"].concat()[..], &other, &[]] {
+            for verbatim in [false, true] {
+                let prepared = prepare(&spec(), vec![artifact("a", &was)]).expect("prepares");
+                let feed = |put: &mut dyn Put| put.put(&Blob::of(&was), "input", verbatim, &mut &now[..]);
+                let options = Options { threads: 2, level: 1, against: &[] };
+                let e = write(&mut Vec::new(), &prepared, options, &Silent, feed, |_| Ok(vec![])).expect_err("changed");
+                match e {
+                    BundleError::Changed { what, was: announced, now: found } => {
+                        assert_eq!((what.as_str(), announced, found), ("input", Blob::of(&was), Blob::of(now)));
+                    }
+                    e => panic!("{e}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn index_only_has_the_same_ids_and_release() {
     let whole = bundle(&[b"hello".to_vec(), words(3, 3000)], 1);
     let full = Bundle::parse(Sealed::open(&whole[..]).expect("opens"), ()).expect("parses");

@@ -3,11 +3,11 @@
 //! It is given artifacts and a feed of blobs, and writes to any `io::Write`; it finds nothing and signs nothing itself.
 //! Specified in `spec/bundle.md`, section "Writing".
 
-use super::blocks::{Cutter, RawBlock};
+use super::blocks::{Cutter, Done, RawBlock};
 use super::index::check_places;
 use super::{BundleError, Ids};
-use crate::codec::block::{self, StoredBlock};
-use crate::digest::{Blob, Digest, HashingReader};
+use crate::codec::block;
+use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
 use crate::format::frame::{self, Footer, Form};
@@ -164,7 +164,7 @@ pub trait Put {
 
 struct Producer<'a, 'f> {
     cutter: Cutter,
-    feed: &'a mut parallel::Feed<'f, RawBlock, Result<StoredBlock, FormatError>>,
+    feed: &'a mut parallel::Feed<'f, RawBlock, Result<Done, BundleError>>,
     prepared: &'a Prepared,
     recipes: Vec<Recipe>,
     seen: BTreeSet<u64>,
@@ -190,17 +190,9 @@ impl Put for Producer<'_, '_> {
 
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
         let number = self.number(blob, what)?;
-        let input = |source| BundleError::Input { what: what.to_owned(), source };
-        let mut reader = HashingReader::new(bytes);
         let (feed, monitor) = (&mut self.feed, self.monitor);
-        let segments = self
-            .cutter
-            .blob(blob, verbatim, &mut reader, &mut |block| feed.push(block).is_ok(), &|n| monitor.advance(n))
-            .map_err(input)?;
-        let (_, now) = reader.finish();
-        if now != *blob {
-            return Err(BundleError::Changed { what: what.to_owned(), was: *blob, now });
-        }
+        let mut emit = |block| feed.push(block).is_ok();
+        let segments = self.cutter.blob(blob, what, verbatim, bytes, &mut emit, &|n| monitor.advance(n))?;
         self.recipes.push(Recipe { blob: number, segments });
         Ok(())
     }
@@ -217,7 +209,7 @@ pub fn write(
 ) -> Result<Written, BundleError> {
     let mut out = Counted { out, len: 0 };
     out.put(&frame::header())?;
-    let mut rows: Vec<BlockRow> = Vec::new();
+    let (mut rows, mut late): (Vec<BlockRow>, Vec<(u64, Digest)>) = (Vec::new(), Vec::new());
     let (mut blocks_len, mut plain_len) = (0u64, 0u64);
     let (cutter, recipes) = parallel::ordered(
         options.threads,
@@ -237,12 +229,13 @@ pub fn write(
             Ok((cutter, recipes))
         },
         |raw: RawBlock| raw.store(options.level),
-        |stored| {
-            let stored = stored?;
-            out.put(&stored.stored)?;
-            blocks_len += u64::from(stored.row.stored_len);
-            plain_len += u64::from(stored.row.plain_len);
-            rows.push(stored.row);
+        |done: Result<Done, BundleError>| {
+            let Done { block, chunk } = done?;
+            out.put(&block.stored)?;
+            blocks_len += u64::from(block.row.stored_len);
+            plain_len += u64::from(block.row.plain_len);
+            rows.push(block.row);
+            late.extend(chunk);
             Ok::<(), BundleError>(())
         },
     )?;
@@ -250,7 +243,7 @@ pub fn write(
         let why = format!("{} of {} blobs were given", recipes.len(), prepared.blobs.len());
         return Err(FormatError::rule("the feed", why).into());
     }
-    let chunks = cutter.into_chunks(&rows)?;
+    let chunks = cutter.into_chunks(&rows, &late)?;
     let sections_at = out.len;
     let mut sections = Vec::new();
     let carriage_sections =

@@ -28,7 +28,7 @@ use crate::trust::order::Order;
 use crate::trust::verify::{Subject, Verdict, verify};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 /// How to unpack.
 #[derive(Clone, Copy, Debug)]
@@ -399,6 +399,14 @@ struct SiteSink<'a, 'b> {
     open: Option<BlobWriter>,
 }
 
+impl SiteSink<'_, '_> {
+    fn put(&mut self, write: impl FnOnce(&mut BlobWriter) -> io::Result<()>) -> Result<(), SiteError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
+        write(open).map_err(|source| DiskError { verb: "write", path, source }.into())
+    }
+}
+
 impl BlobSink for SiteSink<'_, '_> {
     type Error = SiteError;
 
@@ -412,13 +420,11 @@ impl BlobSink for SiteSink<'_, '_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
-        match &mut self.open {
-            Some(open) => {
-                let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
-                open.write_all(bytes).map_err(|source| DiskError { verb: "write", path, source }.into())
-            }
-            None => Ok(()),
-        }
+        self.put(|open| open.write_all(bytes))
+    }
+
+    fn proven(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
+        self.put(|open| open.write_proven(bytes))
     }
 
     fn finish(&mut self, _blob: &Blob) -> Result<bool, SiteError> {

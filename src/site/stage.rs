@@ -12,9 +12,12 @@ use crate::site::blobs;
 use crate::site::error::SiteError;
 use crate::site::layout::{self, Form};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Blobs of at least so many bytes go to the medium as soon as they are complete, so that the barrier waits less.
+const WRITE_OUT_FROM: u64 = 1 << 20;
 
 /// What is in staging.
 #[derive(Default)]
@@ -114,7 +117,7 @@ impl<'a> Batch<'a> {
         let place = layout::part(&blob.digest, form);
         let disk = &*self.shared.disk;
         let file: Arc<dyn DiskFile> = disk.create(&place, form.mode())?.into();
-        let (shared, hasher) = (self.shared.clone(), Hasher::new());
+        let (shared, hasher) = (self.shared.clone(), Some(Hasher::new()));
         let writer = BlobWriter { shared, blob, form, file, hasher, written: 0, ended: false };
         writer.file.reserve(blob.len).map_err(|e| writer.error("claim room for", e))?;
         self.shared.staged().open.insert(blob.digest, writer.file.clone());
@@ -230,7 +233,8 @@ pub struct BlobWriter {
     blob: Blob,
     form: Form,
     file: Arc<dyn DiskFile>,
-    hasher: Hasher,
+    /// `None` once bytes came whose digest is known.
+    hasher: Option<Hasher>,
     written: u64,
     ended: bool,
 }
@@ -251,11 +255,35 @@ impl BlobWriter {
         read_exact_at(&*self.file, buf, offset)
     }
 
+    /// Writes all bytes of the blob, which the caller has hashed in this very buffer and found to have its digest.
+    pub fn write_proven(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.written > 0 || bytes.len() as u64 != self.blob.len {
+            return self.write_all(bytes);
+        }
+        self.hasher = None;
+        self.write_next(bytes)
+    }
+
+    fn write_next(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let after = self.written + bytes.len() as u64;
+        if after > self.blob.len {
+            let why = format!("blob {} is longer than the {} bytes announced", self.blob.digest, self.blob.len);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        self.file.write_at(bytes, self.written)?;
+        self.written = after;
+        Ok(())
+    }
+
     /// Ends the blob: its digest and length must be those announced.
     pub fn finish(mut self) -> Result<(), SiteError> {
-        let have = std::mem::take(&mut self.hasher).finish();
-        if have != self.blob {
+        if let Some(have) = self.hasher.take().map(Hasher::finish)
+            && have != self.blob
+        {
             return Err(SiteError::WrongBlob { want: self.blob, have });
+        }
+        if self.written >= WRITE_OUT_FROM {
+            self.file.start_writing_out();
         }
         self.file.set_time(self.shared.time).map_err(|e| self.error("set the time of", e))?;
         let done = layout::done(&self.blob.digest, self.form);
@@ -278,14 +306,10 @@ impl BlobWriter {
 
 impl io::Write for BlobWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let after = self.written + buf.len() as u64;
-        if after > self.blob.len {
-            let why = format!("blob {} is longer than the {} bytes announced", self.blob.digest, self.blob.len);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        self.write_next(buf)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(buf);
         }
-        self.file.write_at(buf, self.written)?;
-        self.hasher.update(buf);
-        self.written = after;
         Ok(buf.len())
     }
 
