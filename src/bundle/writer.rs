@@ -11,8 +11,10 @@ use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
 use crate::format::frame::{self, Footer, Form};
-use crate::format::root::{CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema};
-use crate::format::section::{ArtifactRow, Recipe, SectionKind, check_facts, encode_list};
+use crate::format::root::{
+    BASE, BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema,
+};
+use crate::format::section::{ArtifactRow, Recipe, SectionKind, Segment, check_facts, encode_list};
 use crate::format::table::{self, BlockRow, Row};
 use crate::limits;
 use crate::model::{Described, Kind};
@@ -50,11 +52,13 @@ pub struct Prepared {
 
 /// How to write.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Threads that compress.
     pub threads: usize,
     /// zstd's level.
     pub level: i32,
+    /// Releases that carried the blobs which the feed leaves out, sorted; none where nothing is left out.
+    pub against: &'a [BaseRelease],
 }
 
 /// What was written.
@@ -154,6 +158,8 @@ fn cut_table<R: Row>(rows: &[R]) -> Vec<(SectionKind, u32, Vec<u8>)> {
 pub trait Put {
     /// Takes one blob: `what` names it in messages, `verbatim` keeps it whole (it is compressed already).
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError>;
+    /// Leaves one blob out: whoever unpacks has it already.
+    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError>;
 }
 
 type Queue<'f> = parallel::Feed<'f, RawBlock, Result<Done, BundleError>>;
@@ -172,13 +178,25 @@ struct Producer<'a, 'f> {
     monitor: &'a dyn Monitor,
 }
 
-impl Put for Producer<'_, '_> {
-    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
+impl Producer<'_, '_> {
+    /// The blob's number, each once.
+    fn number(&mut self, blob: &Blob, what: &str) -> Result<u64, BundleError> {
         let unknown = || FormatError::rule("a blob", format!("{what} is not in the release or comes twice"));
         let number = self.prepared.blobs.binary_search(blob).map_err(|_| unknown())? as u64;
-        if !self.seen.insert(number) {
-            return Err(unknown().into());
-        }
+        if self.seen.insert(number) { Ok(number) } else { Err(unknown().into()) }
+    }
+}
+
+impl Put for Producer<'_, '_> {
+    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
+        let blob_number = self.number(blob, what)?;
+        self.monitor.advance(blob.len);
+        self.recipes.push(Recipe { blob: blob_number, segments: vec![Segment::Itself] });
+        Ok(())
+    }
+
+    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
+        let number = self.number(blob, what)?;
         let (feed, monitor) = (&mut self.feed, self.monitor);
         let mut emit = |block: RawBlock| push(feed, block);
         let segments = self.cutter.blob(blob, what, verbatim, bytes, &mut emit, &|n| monitor.advance(n))?;
@@ -191,7 +209,7 @@ impl Put for Producer<'_, '_> {
 pub fn write(
     out: &mut dyn Write,
     prepared: &Prepared,
-    options: Options,
+    options: Options<'_>,
     monitor: &dyn Monitor,
     feed: impl FnOnce(&mut dyn Put) -> Result<(), BundleError> + Send,
     sign: impl FnOnce(&Ids) -> Result<Vec<Signed>, BundleError>,
@@ -250,8 +268,9 @@ pub fn write(
         blocks_len,
         chunks: chunks.len() as u64,
         scratch: 0,
-        requires: Vec::new(),
+        requires: if recipes.iter().any(|r| r.segments == [Segment::Itself]) { vec![BASE.into()] } else { vec![] },
         ext: None,
+        against: (!options.against.is_empty()).then(|| options.against.to_vec()),
     };
     let sections_len = out.len - sections_at;
     let (carriage_bytes, carriage_id) = carriage.seal_off()?;

@@ -2,12 +2,13 @@
 //!
 //! Inputs are read twice: the survey names every blob, the write stores it and notices what changed in between.
 
-use crate::bundle::{self, BundleError, Options, Prepared, ReleaseSpec, Written};
+use crate::bundle::{self, BundleError, Options, Prepared, Put, ReleaseSpec, Written};
 use crate::class::{Class, Classified};
 use crate::format::area::Signed;
 use crate::format::root::Total;
 use crate::model::{Catalog, Content, Context, Described, Plan, PlanError, ReleaseView, SiteConfig};
 use crate::monitor::Monitor;
+use crate::op::delta::{Held, Leaving, LeftOut};
 use crate::op::payload;
 use crate::parallel;
 use crate::relpath;
@@ -156,10 +157,11 @@ impl Survey {
         Ok(bundle::prepare(spec, self.artifacts().cloned().collect())?)
     }
 
-    /// Writes the bundle.
+    /// Writes the bundle, without the blobs that the far side has.
     pub fn write(
         &self,
         prepared: &Prepared,
+        held: &Held,
         threads: usize,
         out: &mut dyn Write,
         monitor: &dyn Monitor,
@@ -167,8 +169,10 @@ impl Survey {
     ) -> Result<Written, PackError> {
         let payload = payload::order(&self.found)?;
         monitor.phase("packing", Some(prepared.root.bytes));
-        let options = Options { threads, level: crate::codec::block::LEVEL };
-        Ok(bundle::write(out, prepared, options, monitor, |put| payload.feed(put), sign)?)
+        let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
+        let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
+        let feed = |put: &mut dyn Put| payload.feed(&mut Leaving { put, held });
+        Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }
 }
 
@@ -193,13 +197,16 @@ pub struct PackReport {
     pub bytes: u64,
     /// Bytes of the bundle; absent after a dry run.
     pub bundle_bytes: Option<u64>,
+    /// What a delta leaves out; absent where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// What the user should know of the inputs.
     pub notes: Vec<String>,
 }
 
 impl PackReport {
     /// From what was prepared and, unless it was a dry run, written.
-    pub fn new(prepared: &Prepared, written: Option<&Written>, notes: Vec<String>) -> PackReport {
+    pub fn new(prepared: &Prepared, written: Option<&Written>, held: &Held, notes: Vec<String>) -> PackReport {
         let root = &prepared.root;
         PackReport {
             release: prepared.id,
@@ -211,6 +218,7 @@ impl PackReport {
             blobs: root.blobs,
             bytes: root.bytes,
             bundle_bytes: written.map(|w| w.len),
+            left_out: held.left_out(prepared.blobs()),
             notes,
         }
     }

@@ -121,8 +121,9 @@ impl Archive {
             io::copy(&mut (&mut stream).take(skip), &mut io::sink()).map_err(input)?;
             let mut head = Vec::new();
             (&mut stream).take(8.min(blob.len)).read_to_end(&mut head).map_err(input)?;
-            let rest = (&mut stream).take(blob.len - head.len() as u64);
-            put.put(blob, what, read::is_compressed(&head), &mut head.as_slice().chain(rest))?;
+            let mut rest = (&mut stream).take(blob.len - head.len() as u64);
+            put.put(blob, what, read::is_compressed(&head), &mut head.as_slice().chain(&mut rest))?;
+            io::copy(&mut rest, &mut io::sink()).map_err(input)?; // what was left out was not read
             at = offset + blob.len;
         }
         Ok(())

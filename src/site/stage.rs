@@ -4,6 +4,7 @@
 //! A blob whose bytes are not those announced never gets a name that anybody reads. Specified in `spec/site.md`, section
 //! "Staging".
 
+use crate::bundle::ScratchFile;
 use crate::digest::{Blob, Digest, Hasher};
 use crate::fs::disk::{Disk, DiskError, DiskFile, Node, Place, read_exact_at, remove_all};
 use crate::kind::{BlobReader, KindError, ReadSeek};
@@ -12,6 +13,7 @@ use crate::site::error::SiteError;
 use crate::site::layout::{self, Form};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blobs of at least so many bytes go to the medium as soon as they are complete, so that the barrier waits less.
@@ -33,6 +35,8 @@ struct Staged {
 struct Shared {
     disk: Arc<dyn Disk>,
     time: i64,
+    /// Scratch files made so far.
+    scratch: AtomicU64,
     staged: Mutex<Staged>,
 }
 
@@ -63,7 +67,10 @@ impl<'a> Batch<'a> {
         let names = disk.list(&layout::staging())?;
         let left = names.iter().filter_map(|(name, _)| Form::parse(name.to_str()?.strip_suffix(".done")?)).collect();
         let staged = Mutex::new(Staged { left, ..Staged::default() });
-        Ok(Batch { shared: Arc::new(Shared { disk, time, staged }), _writer: std::marker::PhantomData })
+        Ok(Batch {
+            shared: Arc::new(Shared { disk, time, scratch: AtomicU64::new(0), staged }),
+            _writer: std::marker::PhantomData,
+        })
     }
 
     /// Whether the blob need not be brought: the site has it, or it lies complete in staging. What an interrupted run
@@ -94,6 +101,16 @@ impl<'a> Batch<'a> {
                 Ok(false)
             }
         }
+    }
+
+    /// A file without a name on the site's disk.
+    pub fn scratch(&self) -> io::Result<Box<dyn ScratchFile>> {
+        let failed = |e: DiskError| io::Error::new(e.kind(), e);
+        let n = self.shared.scratch.fetch_add(1, Ordering::Relaxed);
+        let place = layout::scratch(n);
+        let file = self.shared.disk.create(&place, Form::Plain.mode()).map_err(failed)?;
+        self.shared.disk.remove(&place).map_err(failed)?;
+        Ok(Box::new(Scratch(file)))
     }
 
     /// Starts a blob that the site does not have, in the form that is wanted of it. Room for it is claimed.
@@ -198,6 +215,17 @@ impl BlobReader for Batch<'_> {
         let done = self.shared.staged().done.get(digest).map(|(_, len)| *len);
         let on_site = || blobs::forms(&*self.shared.disk, digest).ok()?.first().map(|(_, len)| *len);
         done.or_else(on_site).map(|len| Blob { digest: *digest, len })
+    }
+}
+
+struct Scratch(Box<dyn DiskFile>);
+
+impl ScratchFile for Scratch {
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_at(buf, offset)
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        read_exact_at(&*self.0, buf, offset)
     }
 }
 
