@@ -225,7 +225,7 @@ struct Opened {
 }
 
 impl Old for Opened {
-    fn len(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.len
     }
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {

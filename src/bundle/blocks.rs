@@ -66,6 +66,11 @@ pub(super) struct Done {
 }
 
 impl RawBlock {
+    /// Plain bytes.
+    pub fn len(&self) -> u64 {
+        self.plain.len() as u64
+    }
+
     /// Compresses it where that wins.
     pub fn store(self, level: i32) -> Result<Done, BundleError> {
         if let Some(Patched { stored, plain_len, extents }) = self.patch {

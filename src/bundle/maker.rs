@@ -41,12 +41,14 @@ pub(super) struct Maker<'a, S> {
     plain: Plain,
 }
 
-/// The block that came last, and how far it was walked.
+/// The block that came last.
 struct Block {
     number: usize,
     bytes: Vec<u8>,
-    chunk: u64,
-    offset: usize,
+    /// Where each chunk begins, and where the last ends.
+    starts: Vec<usize>,
+    /// What waits to be put.
+    run: std::ops::Range<usize>,
 }
 
 /// Plain bytes of replays.
@@ -102,30 +104,42 @@ impl<'a, S: BlobSink> Maker<'a, S> {
         Ok(())
     }
 
-    /// A chunk of its own block.
-    fn of_block(&mut self, number: u64, len: usize) -> Result<(), BundleError> {
-        let blocks = &self.tables.blocks;
-        let n = blocks.block_of(number);
-        let first = blocks.first_chunk.get(n).copied().unwrap_or(0);
+    /// A chunk of its own block. Chunks that follow each other there go out as one run.
+    fn of_block(&mut self, number: u64) -> Result<(), BundleError> {
+        let n = self.tables.blocks.block_of(number);
         if self.block.as_ref().is_none_or(|b| b.number != n) {
+            self.flush()?;
             self.block = None; // before the next one is held
-            let bytes = (self.next)(n)?;
-            self.block = Some(Block { number: n, bytes, chunk: first, offset: 0 });
+            let (bytes, starts) = ((self.next)(n)?, self.tables.starts(n));
+            self.block = Some(Block { number: n, bytes, starts, run: 0..0 });
         }
+        let first = self.tables.blocks.first_chunk.get(n).copied().unwrap_or(0);
+        let at = usize::try_from(number - first).unwrap_or(usize::MAX);
+        let bounds = self.block.as_ref().and_then(|b| Some((*b.starts.get(at)?, *b.starts.get(at + 1)?)));
+        let (start, end) = bounds.ok_or_else(|| FormatError::rule("a block", "it lacks a chunk"))?;
+        if self.block.as_ref().is_some_and(|b| b.run.end != start) {
+            self.flush()?;
+        }
+        if let Some(block) = &mut self.block {
+            block.run = if block.run.is_empty() { start..end } else { block.run.start..end };
+        }
+        Ok(())
+    }
+
+    /// Puts the run of chunks that waits.
+    fn flush(&mut self) -> Result<(), BundleError> {
         let Some(mut block) = self.block.take() else { return Ok(()) };
-        if number < block.chunk {
-            (block.chunk, block.offset) = (first, 0);
+        let run = std::mem::take(&mut block.run);
+        let mut done = Ok(());
+        if !run.is_empty() {
+            let blob = self.current()?;
+            let bytes = block.bytes.get(run).unwrap_or_default();
+            let whole = !self.plain.active && bytes.len() as u64 == blob.len;
+            done = match whole && proven(self.tables, block.number, &blob) {
+                true => self.sink.proven(bytes).map_err(sink_error(&blob)),
+                false => self.put(bytes),
+            };
         }
-        while block.chunk < number {
-            block.offset += self.tables.chunk_len(block.chunk) as usize;
-            block.chunk += 1;
-        }
-        let bytes = block.bytes.get(block.offset..block.offset + len).unwrap_or_default();
-        let blob = self.current()?;
-        let done = match !self.plain.active && len as u64 == blob.len && proven(self.tables, n, &blob) {
-            true => self.sink.proven(bytes).map_err(sink_error(&blob)),
-            false => self.put(bytes),
-        };
         self.block = Some(block);
         done
     }
@@ -157,11 +171,11 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
     fn chunk(&mut self, number: u64, home: Home) -> Result<(), BundleError> {
         let len = self.tables.chunk_len(number) as usize;
         let here = self.block.as_ref().is_some_and(|b| b.number == self.tables.blocks.block_of(number));
-        let mut buf = match home {
-            Home::Block => return self.of_block(number, len),
-            _ if here => return self.of_block(number, len),
-            _ => vec![0u8; len],
-        };
+        if here || home == Home::Block {
+            return self.of_block(number);
+        }
+        self.flush()?;
+        let mut buf = vec![0u8; len];
         match home {
             Home::Blob(blob, offset) => {
                 let from = self.tables.blobs.get(blob as usize).copied();
@@ -181,16 +195,19 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
     }
 
     fn base(&mut self, source: usize, offset: u64, len: u64) -> Result<(), BundleError> {
+        self.flush()?;
         let bases = self.bases;
         bases.copy(source, offset, len, &mut |piece| self.put(piece))
     }
 
     fn itself(&mut self, _: u32) -> Result<(), BundleError> {
+        self.flush()?;
         let (bases, blob) = (self.bases, self.current()?);
         bases.whole(&blob, &mut |piece| self.put(piece))
     }
 
     fn open(&mut self, replay: u32, segment: &Segment) -> Result<(), BundleError> {
+        self.flush()?;
         let keep = self.kept.get(replay as usize) == Some(&true);
         let len = self.tables.plain_len(segment);
         self.plain.active = true;
@@ -210,6 +227,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
     }
 
     fn close(&mut self, _: u32, segment: &Segment) -> Result<(), BundleError> {
+        self.flush()?;
         self.plain.active = false;
         let blob = self.current()?;
         let stream = self.stream(segment, self.tables.plain_len(segment))?;
@@ -237,6 +255,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
     }
 
     fn finish(&mut self, _: u32) -> Result<(), BundleError> {
+        self.flush()?;
         let blob = self.current()?;
         self.blob = None;
         if !self.sink.finish(&blob).map_err(sink_error(&blob))? {

@@ -109,13 +109,16 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
     ) -> Result<(), BundleError> {
         parallel::ordered(
             threads,
-            threads + 2,
+            super::in_flight(threads),
             |feed| {
                 for n in numbers {
                     let (row, at) = table.place(*n)?;
                     let stored = read_range(&self.sealed.medium, at, row.stored_len.into())?;
                     monitor.advance(row.stored_len.into());
-                    if feed.push((*n, row, at, stored)).is_err() {
+                    // A patch takes its streams and its result beside what is stored.
+                    let times = if matches!(row.codec, Codec::Patch(_)) { 4 } else { 1 };
+                    let weight = u64::from(row.stored_len.max(row.plain_len)).saturating_mul(times);
+                    if feed.push((*n, row, at, stored), weight).is_err() {
                         break;
                     }
                 }

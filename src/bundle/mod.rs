@@ -67,6 +67,11 @@ impl Medium for &[u8] {
     }
 }
 
+/// Plain bytes of blocks in flight: what every thread works on, and as much as two more blocks that wait.
+fn in_flight(threads: usize) -> u64 {
+    (threads as u64).saturating_add(2).saturating_mul(crate::limits::BLOCK_PLAIN.into())
+}
+
 /// Why a bundle cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {

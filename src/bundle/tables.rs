@@ -133,6 +133,17 @@ impl Tables {
         parts.iter().map(len).sum()
     }
 
+    /// Where in a block's plain bytes each of its chunks begins, and where the last ends.
+    pub fn starts(&self, n: usize) -> Vec<usize> {
+        let bound = |n: usize| self.blocks.first_chunk.get(n).copied().unwrap_or(0);
+        let mut at = 0usize;
+        let ends = (bound(n)..bound(n + 1)).map(|chunk| {
+            at += self.chunk_len(chunk) as usize;
+            at
+        });
+        std::iter::once(0).chain(ends).collect()
+    }
+
     /// The extents of block `n`; none unless it is a patch.
     pub fn extents_of(&self, n: usize) -> &[ExtentRow] {
         match (self.blocks.first_extent.get(n), self.blocks.first_extent.get(n + 1)) {

@@ -165,9 +165,16 @@ pub trait Put {
     fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError>;
 }
 
+type Queue<'f> = parallel::Feed<'f, RawBlock, Result<Done, BundleError>>;
+
+fn push(queue: &mut Queue<'_>, block: RawBlock) -> bool {
+    let weight = block.len();
+    queue.push(block, weight).is_ok()
+}
+
 struct Producer<'a, 'f> {
     cutter: Cutter,
-    feed: &'a mut parallel::Feed<'f, RawBlock, Result<Done, BundleError>>,
+    feed: &'a mut Queue<'f>,
     prepared: &'a Prepared,
     recipes: Vec<Recipe>,
     extents: Vec<SourceRun>,
@@ -192,7 +199,7 @@ impl Put for Producer<'_, '_> {
     fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
         self.extents.extend(block.patch.iter().flat_map(|p| p.extents.iter().copied()));
         let feed = &mut self.feed;
-        self.cutter.ready(block, &mut |block| feed.push(block).is_ok()).map_err(|_| Self::stopped())
+        self.cutter.ready(block, &mut |block| push(feed, block)).map_err(|_| Self::stopped())
     }
 
     fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
@@ -212,7 +219,7 @@ impl Put for Producer<'_, '_> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
         let number = self.number(blob, what)?;
         let (feed, monitor) = (&mut self.feed, self.monitor);
-        let mut emit = |block| feed.push(block).is_ok();
+        let mut emit = |block: RawBlock| push(feed, block);
         let segments = self.cutter.blob(blob, what, verbatim, bytes, &mut emit, &|n| monitor.advance(n))?;
         self.recipes.push(Recipe { blob: number, segments });
         Ok(())
@@ -234,7 +241,7 @@ pub fn write(
     let (mut blocks_len, mut plain_len) = (0u64, 0u64);
     let (cutter, recipes, runs) = parallel::ordered(
         options.threads,
-        options.threads + 2,
+        super::in_flight(options.threads),
         |queue| {
             let mut producer = Producer {
                 cutter: Cutter::default(),
@@ -247,7 +254,7 @@ pub fn write(
             };
             feed(&mut producer)?;
             let Producer { mut cutter, feed: queue, recipes, extents, .. } = producer;
-            cutter.finish(&mut |block| queue.push(block).is_ok());
+            cutter.finish(&mut |block| push(queue, block));
             Ok((cutter, recipes, extents))
         },
         |raw: RawBlock| raw.store(options.level),

@@ -1,5 +1,9 @@
 //! The command line, as the user writes it.
 
+mod statement;
+
+pub use statement::*;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use pouch::model::Kind;
@@ -50,7 +54,17 @@ pub enum Command {
     /// Approves a release for a group of the policy
     Approve(Approve),
     /// Rejects a release: a veto until it is withdrawn
-    Reject(Approve),
+    Reject(Reject),
+    /// Calls back a key, a release, or a statement
+    #[command(after_help = REVOKE_AFTER)]
+    Revoke(Revoke),
+    /// Allows, as an admin, one step of a stream that order forbids: a downgrade, a new epoch, a long jump
+    #[command(
+        after_help = "Example:\n  pouch permit --stream k8s --from $(pouch status --site /srv/site --json | jq -r .releases[0].release) --to k8s-1.pouch --with admin"
+    )]
+    Permit(Permit),
+    /// Takes in rejections, revocations and policies that came without a bundle
+    Statements(Statements),
     /// Checks every byte of a bundle and who vouches for it
     Verify(Verify),
     /// Lists the artifacts of a bundle (unverified)
@@ -84,7 +98,15 @@ pub enum Command {
     /// Shows what a site serves
     Status(SiteArg),
     /// Shows what happened on a site
-    History(SiteArg),
+    History(History),
+    /// Says which release brought something, who vouched for it with what text, and when it was live
+    #[command(after_help = WHY_AFTER)]
+    Why(Why),
+    /// Signs what a site holds, or prints it as digits to read over a telephone
+    #[command(
+        after_help = "Examples:\n  pouch receipt --site /srv/site --with site-key -o plant-7.txt\n  pouch receipt --site /srv/site --short"
+    )]
+    Receipt(Receipt),
     /// Looks for missing, damaged and foreign files
     Check(Check),
     /// Frees what no generation uses
@@ -110,6 +132,22 @@ pub enum Command {
         dir: PathBuf,
     },
 }
+
+const REVOKE_AFTER: &str = "\
+Give what it writes to every site: beside the next bundle, or alone with `pouch statements`.
+
+Examples:
+  pouch revoke --key SHA256:0Yk3... --with admin --comment \"stolen laptop\" -o revocations
+  pouch revoke --release 9f86d08188... --with admin -o revocations
+  pouch revoke --statement k8s-2.reject.0123456789abcdef.txt --with reviewer -o revocations";
+
+const WHY_AFTER: &str = "\
+SITE may also be a folder with a copy of the site's `ledger` and `policy`: nothing else is read.
+
+Examples:
+  pouch why library/registry:2.8.3 --site /srv/site
+  pouch why /files/etcd/etcd-v3.5.tar.gz --site /srv/site --at 2026-05-01
+  pouch why sha256:9f86d08188... --site /audit/plant-7";
 
 const PACK_AFTER: &str = "\
 A packing list:
@@ -156,16 +194,6 @@ pub enum Key {
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
     },
-}
-
-#[derive(Args, Debug)]
-pub struct KeyArg {
-    /// The private key that signs
-    #[arg(long = "with", value_name = "KEY")]
-    pub with: PathBuf,
-    /// File with its passphrase (its first line)
-    #[arg(long, value_name = "F")]
-    pub passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -276,39 +304,6 @@ pub struct Pack {
     pub dry_run: bool,
     /// The bundle to write
     #[arg(short, long, value_name = "B.pouch", required_unless_present = "dry_run")]
-    pub output: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub struct Seal {
-    /// The bundle
-    pub bundle: PathBuf,
-    /// The key
-    #[command(flatten)]
-    pub key: KeyArg,
-    /// Where to put the statement (default: beside the bundle)
-    #[arg(short, long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub struct Approve {
-    /// The bundle, or its index
-    pub bundle: PathBuf,
-    /// The key
-    #[command(flatten)]
-    pub key: KeyArg,
-    /// The group that the key's owner speaks for
-    #[arg(long, value_name = "G")]
-    pub group: String,
-    /// A comment, part of what is signed
-    #[arg(long, value_name = "T")]
-    pub comment: Option<String>,
-    /// Files that were looked at, named by digest in what is signed
-    #[arg(long, value_name = "F")]
-    pub evidence: Vec<PathBuf>,
-    /// Where to put the statement (default: beside the bundle)
-    #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }
 
@@ -448,6 +443,10 @@ pub enum Site {
         /// The site's name
         #[arg(long, default_value = "site")]
         name: String,
+        /// Take the place of a site whose ledger is lost: each stream's first release needs a permit from `none`. The
+        /// folder may hold that site's blobs
+        #[arg(long)]
+        lost: bool,
         /// The name or address under which clients reach this site; rendered into their configuration
         #[arg(long)]
         host: Option<String>,
@@ -487,6 +486,51 @@ pub struct SiteArg {
     /// The site
     #[arg(long)]
     pub site: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct History {
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Check all that the ledger rests on: its chain, the policies, the archived statements of every release
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Why {
+    /// A digest (of a blob, a release, a statement), a name, or a path as it is served
+    #[arg(value_name = "DIGEST|NAME|PATH")]
+    pub what: String,
+    /// The site, or a folder with a copy of its ledger
+    #[arg(long)]
+    pub site: PathBuf,
+    /// Only what was live then: 2026-12-31 or 2026-12-31T12:00:00Z
+    #[arg(long, value_name = "DATE")]
+    pub at: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Receipt {
+    /// The site
+    #[arg(long)]
+    pub site: PathBuf,
+    /// The site's key; KEY.pub where the agent holds it
+    #[arg(long = "with", value_name = "KEY", required_unless_present = "short")]
+    pub with: Option<PathBuf>,
+    /// File with its passphrase (its first line)
+    #[arg(long, value_name = "F", requires = "with")]
+    pub passphrase_file: Option<PathBuf>,
+    /// A comment, part of what is signed
+    #[arg(long, value_name = "T")]
+    pub comment: Option<String>,
+    /// Print groups of digits for the ledger and each stream
+    #[arg(long)]
+    pub short: bool,
+    /// The file to write; its signature goes to FILE.sig, the list of blobs to FILE.inventory
+    #[arg(short, long, value_name = "FILE", required_unless_present = "short")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

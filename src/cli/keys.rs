@@ -1,11 +1,14 @@
 //! `pouch key`, and reading keys for the commands that sign.
 
+use super::agent::{self, AgentError};
 use super::args::{Key, KeyArg};
 use super::fail::{Fail, Outcome};
 use super::{Common, print};
-use pouch::class::Classified as _;
+use pouch::class::{Class, Classified};
 use pouch::fs::regular;
-use pouch::trust::{KeyError, PrivateKey};
+use pouch::trust::sshsig::{self, SshSig, TokenRules};
+use pouch::trust::text::TextError;
+use pouch::trust::{PrivateKey, PublicKey, Signed, Statement};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -75,23 +78,100 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fail> {
     regular::small(path, pouch::limits::CONFIGURATION).map_err(io)
 }
 
-/// Reads the private key that a command signs with.
-pub fn private(path: &Path, passphrase_file: Option<&Path>) -> Result<PrivateKey, Fail> {
-    let file = Zeroizing::new(read(path)?);
-    let secret = passphrase_file.map(passphrase).transpose()?;
-    PrivateKey::parse(&file, secret.as_ref().map(|p| p.as_bytes())).map_err(|e: KeyError| {
-        let hint = e.hint();
-        let fail = Fail::new(e.class(), format!("{}: {e}", path.display()));
-        match hint {
-            Some(hint) => fail.hint(hint),
-            None => fail,
-        }
-    })
+/// What went wrong with the key at `path`.
+fn about(path: &Path, e: &(impl Classified + std::fmt::Display)) -> Fail {
+    let fail = Fail::new(e.class(), format!("{}: {e}", path.display()));
+    match e.hint() {
+        Some(hint) => fail.hint(hint),
+        None => fail,
+    }
 }
 
-/// As [`private`], from the arguments.
-pub fn from_args(args: &KeyArg) -> Result<PrivateKey, Fail> {
-    private(&args.with, args.passphrase_file.as_deref())
+/// What signs: a key file, or a key of the agent.
+pub enum Signer {
+    File(PrivateKey),
+    Agent(PublicKey),
+}
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The text.
+    #[error("the statement cannot be written: {0}")]
+    Text(#[from] TextError),
+    /// The agent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+impl Classified for SignError {
+    fn class(&self) -> Class {
+        match self {
+            SignError::Text(_) => Class::Usage,
+            SignError::Agent(e) => e.class(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            SignError::Text(_) => None,
+            SignError::Agent(e) => e.hint(),
+        }
+    }
+}
+
+impl Signer {
+    /// The key file at `path`, or, where that is a public key, the agent's key.
+    pub fn open(path: &Path, passphrase_file: Option<&Path>) -> Result<Signer, Fail> {
+        let file = Zeroizing::new(read(path)?);
+        if let Ok(public) = PublicKey::parse(&file) {
+            agent::look_for(&public).map_err(|e| about(path, &e))?;
+            return Ok(Signer::Agent(public));
+        }
+        let secret = passphrase_file.map(passphrase).transpose()?;
+        let key = PrivateKey::parse(&file, secret.as_ref().map(|p| p.as_bytes()));
+        key.map(Signer::File).map_err(|e| about(path, &e))
+    }
+
+    /// Its public half.
+    pub fn public(&self) -> &PublicKey {
+        match self {
+            Signer::File(key) => key.public(),
+            Signer::Agent(key) => key,
+        }
+    }
+
+    /// Signs a statement. What would not be read back is refused before it is signed.
+    pub fn statement(&self, statement: &Statement) -> Result<Signed, SignError> {
+        let text = statement.render();
+        Statement::parse(statement.kind(), text.as_bytes())?;
+        self.text(&text)
+    }
+
+    /// Signs a text, whose first line says its kind.
+    pub fn text(&self, text: &str) -> Result<Signed, SignError> {
+        Signed::make_by(text, |namespace, bytes| self.over(namespace, bytes))
+    }
+
+    /// Signs bytes in a namespace; gives an SSHSIG in its armor.
+    pub fn over(&self, namespace: &str, bytes: &[u8]) -> Result<String, SignError> {
+        let key = match self {
+            Signer::File(key) => return Ok(sshsig::sign(key, namespace, bytes)),
+            Signer::Agent(key) => key,
+        };
+        let wrong = |e: &dyn std::fmt::Display| SignError::Agent(AgentError::Signature(e.to_string()));
+        let armor = SshSig::assemble(key, namespace, &agent::sign(key, &sshsig::to_sign(namespace, bytes))?);
+        // A signature that nobody would accept is found here and not on the far side.
+        let applications: Vec<String> = key.application().map(str::to_owned).into_iter().collect();
+        let rules = TokenRules { applications: &applications, pin: false };
+        let parsed = SshSig::parse(armor.as_bytes()).map_err(|e| wrong(&e))?;
+        parsed.verify(key, namespace, bytes, rules).map_err(|e| wrong(&e))?;
+        Ok(armor)
+    }
+}
+
+/// As [`Signer::open`], from the arguments.
+pub fn from_args(args: &KeyArg) -> Result<Signer, Fail> {
+    Signer::open(&args.with, args.passphrase_file.as_deref())
 }
 
 /// Now, in Unix seconds; `SOURCE_DATE_EPOCH` stands in for the clock where it is set.

@@ -5,7 +5,9 @@
 use clap::{CommandFactory as _, Parser as _};
 use std::io::Write as _;
 
+mod agent;
 mod args;
+mod audit;
 mod bundle;
 mod complete;
 mod demo;
@@ -16,6 +18,7 @@ mod pack;
 mod policy;
 mod print;
 mod progress;
+mod signing;
 mod site;
 mod trusting;
 
@@ -79,14 +82,19 @@ fn dispatch(command: Command, common: &Common) -> Outcome {
         Command::Pack(a) => pack::run(a, common),
         Command::Key(a) => keys::run(a, common),
         Command::Policy(a) => policy::run(a, common),
-        Command::Seal(a) => trusting::seal(a, common),
-        Command::Approve(a) => trusting::approve(a, false, common),
-        Command::Reject(a) => trusting::approve(a, true, common),
+        Command::Seal(a) => signing::seal(a, common),
+        Command::Approve(a) => signing::approve(a, common),
+        Command::Reject(a) => signing::reject(a, common),
+        Command::Revoke(a) => signing::revoke(a, common),
+        Command::Permit(a) => signing::permit(a, common),
+        Command::Statements(a) => trusting::statements(a, common),
         Command::Verify(a) => trusting::run_verify(a, common),
         Command::Site(a) => site::site(a, common),
         Command::Unpack(a) => site::unpack(a, common),
         Command::Status(a) => site::status(a, common),
-        Command::History(a) => site::history(a, common),
+        Command::History(a) => audit::history(a, common),
+        Command::Why(a) => audit::why(a, common),
+        Command::Receipt(a) => audit::receipt(a, common),
         Command::Check(a) => site::check(a, common),
         Command::Gc(a) => site::gc(a, common),
         Command::Rollback(a) => site::rollback(a, common),

@@ -3,8 +3,10 @@
 use super::args::Pack;
 use super::bundle::{Unverified, open};
 use super::fail::{Fail, Outcome};
+use super::keys::Signer;
 use super::{Common, keys, policy, print};
-use pouch::bundle::{Bundle, Extractor, Ids, ReleaseSpec, Sealed, Workplace, temporary};
+use pouch::bundle::{Bundle, BundleError, Extractor, Ids, ReleaseSpec, Sealed, Workplace, temporary};
+use pouch::class::Classified as _;
 use pouch::format::area::Signed;
 use pouch::format::frame::Form;
 use pouch::format::root::{BASE, is_stream_name, is_version};
@@ -19,6 +21,7 @@ use pouch::op::shrink::{Beside, Old, Pairs};
 use pouch::op::travel::{self, Laid};
 use pouch::source::list::List;
 use pouch::source::{Source, kubespray};
+use pouch::trust::statement::Terms;
 
 /// The report of the operation, and what was laid beside the bundle.
 #[derive(serde::Serialize)]
@@ -34,7 +37,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
     check(&args)?;
     let threads = pack::threads(args.threads.map(usize::from));
     let key = match &args.seal_with {
-        Some(key) => Some(keys::private(key, args.passphrase_file.as_deref())?),
+        Some(key) => Some(Signer::open(key, args.passphrase_file.as_deref())?),
         None => None,
     };
     let program = program(&args)?;
@@ -66,7 +69,9 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
             let sign = |ids: &Ids| {
                 let mut inside = chain;
                 if let Some(key) = &key {
-                    inside.push(seal::seal(&prepared.root, ids, key, keys::now())?);
+                    let terms = Terms { issued: keys::now(), ..Terms::default() };
+                    let signed = key.statement(&seal::statement(&prepared.root, ids, terms));
+                    inside.push(signed.map_err(|e| BundleError::Seal { class: e.class(), source: Box::new(e) })?);
                 }
                 Ok(inside)
             };
@@ -88,7 +93,9 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         }
     };
     let beside = match (program, &key, &args.output) {
-        (Some(program), Some(key), Some(path)) if written.is_some() => Some(program.lay(path, key)?),
+        (Some(program), Some(key), Some(path)) if written.is_some() => {
+            Some(program.lay(path, &key.over(travel::NAMESPACE, program.bytes())?)?)
+        }
         _ => None,
     };
     common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), &held, notes), beside }, text)

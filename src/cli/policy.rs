@@ -2,6 +2,7 @@
 
 use super::args::{Policy as Command, PolicyNew};
 use super::fail::{Fail, Outcome};
+use super::keys::Signer;
 use super::{Common, keys};
 use pouch::class::{Class, Classified};
 use pouch::fs::output::write_file;
@@ -11,7 +12,7 @@ use pouch::site::Site;
 use pouch::site::init::PolicyFile;
 use pouch::trust::chain::admins_who_signed;
 use pouch::trust::policy::{Group, Member, PolicyTerms, Quorum, Stream};
-use pouch::trust::{Policy, PolicyChain, PrivateKey, Signed};
+use pouch::trust::{Policy, PolicyChain};
 use std::path::{Path, PathBuf};
 
 /// `pouch policy ...`.
@@ -76,7 +77,7 @@ fn new(args: PolicyNew, common: &Common) -> Outcome {
     write_file(&args.output, policy.text().as_bytes(), 0o644).map_err(io)?;
     let admins = &policy.terms().admins;
     if let Some(key) = &args.with {
-        sign(&args.output, &policy, &keys::private(key, args.passphrase_file.as_deref())?)?;
+        sign(&args.output, &policy, &Signer::open(key, args.passphrase_file.as_deref())?)?;
     } else if admins.threshold > 0 && !common.json {
         super::out(&format!(
             "Now {} of its admins sign it: pouch policy sign {} --with KEY\n",
@@ -88,11 +89,11 @@ fn new(args: PolicyNew, common: &Common) -> Outcome {
 }
 
 /// Puts `POLICY.KEYID.sig` beside the policy.
-fn sign(path: &Path, policy: &Policy, key: &PrivateKey) -> Result<PathBuf, Fail> {
+fn sign(path: &Path, policy: &Policy, key: &Signer) -> Result<PathBuf, Fail> {
     if !policy.role(key.public().blob()).is_some_and(|r| r.admin) {
         return Err(Fail::usage(format!("the key {} is not one of the policy's admins", key.public().key_id())));
     }
-    let signed = Signed::make(policy.text(), key).map_err(Fail::usage)?;
+    let signed = key.text(policy.text())?;
     let mut file = path.to_path_buf().into_os_string();
     file.push(format!(".{}.sig", key.public().key_id()));
     let file = PathBuf::from(file);

@@ -1,4 +1,4 @@
-//! Sites: `site init`, `unpack`, `status`, `history`, `check`, `gc`, `rollback`, `export`.
+//! Sites: `site init`, `unpack`, `status`, `check`, `gc`, `rollback`, `export`.
 
 use super::args::{Check, Export, Gc, Rollback, Site as SiteCommand, SiteArg, Unpack};
 use super::bundle::{medium, open};
@@ -9,14 +9,17 @@ use pouch::digest::Digest;
 use pouch::fs::output::Output;
 use pouch::model::SiteConfig;
 use pouch::monitor::Monitor as _;
+use pouch::op::audit::{self, Alarm};
 use pouch::op::delta::NeedList;
 use pouch::op::export::export as export_image;
 use pouch::op::unpack::{Options, UnpackError, UnpackReport, catalog, unpack as unpack_one};
 use pouch::op::{pack, policies};
 use pouch::site::Site;
+use pouch::site::archive::Archive;
 use pouch::site::check::Problem;
 use pouch::site::generation::GenerationNumber;
 use pouch::site::init::PolicyFile;
+use pouch::site::status::StatusReport;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -29,7 +32,7 @@ struct Initialised {
 
 /// `pouch site init`.
 pub fn site(command: SiteCommand, common: &Common) -> Outcome {
-    let SiteCommand::Init { site, policy: file, confirm, keep, name, host, http_port, registry_port } = command;
+    let SiteCommand::Init { site, policy: file, confirm, keep, name, lost, host, http_port, registry_port } = command;
     let chain = policy::read(&file)?;
     let digest = chain.policy().digest();
     let said = Digest::from_hex(confirm.trim().trim_start_matches("sha256:"))
@@ -43,7 +46,8 @@ pub fn site(command: SiteCommand, common: &Common) -> Outcome {
     }
     let config = SiteConfig { name, keep, host, http_port, registry_port };
     let bytes = policies::to_file(&chain)?;
-    Site::init(&site, &config, PolicyFile { digest, bytes: &bytes }, keys::now())?;
+    let init = if lost { Site::init_lost } else { Site::init };
+    init(&site, &config, PolicyFile { digest, bytes: &bytes }, keys::now())?;
     let report = Initialised { site: site.display().to_string(), policy: digest.hex(), keep };
     common.report(&report, |r| {
         format!("site    {}\npolicy  {}\nkeep    {} releases of a stream\n", r.site, r.policy, r.keep)
@@ -100,10 +104,22 @@ fn unpacked(r: &UnpackReport, dry_run: bool) -> String {
     out
 }
 
+#[derive(serde::Serialize)]
+struct Status {
+    #[serde(flatten)]
+    site: StatusReport,
+    /// What it shows and should not.
+    alarms: Vec<Alarm>,
+}
+
 /// `pouch status`.
 pub fn status(args: SiteArg, common: &Common) -> Outcome {
-    let status = Site::open(&args.site)?.status()?;
-    common.report(&status, |s| {
+    let site = Site::open(&args.site)?;
+    let report = site.status()?;
+    let policy = policies::in_force(&site)?;
+    let state = policies::order_state(&site)?;
+    let alarms = audit::alarms(&Archive::of(&site), &report.releases, policy.policy(), &state)?;
+    common.report(&Status { site: report, alarms }, |Status { site: s, alarms }| {
         let current = s.current.map(|n| n.to_string()).unwrap_or_else(|| "none".into());
         let policy = s.policy.map(|d| d.hex()).unwrap_or_else(|| "none".into());
         let mut rows = vec![
@@ -131,21 +147,12 @@ pub fn status(args: SiteArg, common: &Common) -> Outcome {
             );
             rows.push(vec!["staging".into(), text]);
         }
+        for a in alarms {
+            let r = &a.release;
+            let text = format!("{} epoch {} sequence {}: {}", r.stream, r.epoch, r.sequence, a.why);
+            rows.push(vec!["ALARM".into(), text]);
+        }
         print::table(&rows)
-    })
-}
-
-/// `pouch history`.
-pub fn history(args: SiteArg, common: &Common) -> Outcome {
-    let records = Site::open(&args.site)?.history()?;
-    common.report(&records, |records| {
-        let row = |r: &pouch::site::ledger::Record| {
-            let mut event = serde_json::to_value(&r.event).unwrap_or_default();
-            let name = event.as_object_mut().and_then(|o| o.shift_remove("event"));
-            let name = name.and_then(|n| n.as_str().map(str::to_owned)).unwrap_or_default();
-            vec![r.n.to_string(), pouch::trust::text::show_time(r.time), name, event.to_string()]
-        };
-        print::table(&records.iter().map(row).collect::<Vec<_>>())
     })
 }
 

@@ -1,103 +1,22 @@
-//! Statements: `seal`, `approve`, `reject`, `verify`.
+//! What statements come to: `verify`, and `statements` that come without a bundle.
 
-use super::args::{Approve as ApproveArgs, Seal as SealArgs, Verify};
-use super::bundle::{medium, open};
+use super::args::{Statements, Verify};
+use super::bundle::medium;
 use super::fail::{Fail, Outcome};
 use super::{Common, keys, policy, print};
 use pouch::bundle::{Bundle, Sealed};
-use pouch::digest::Digest;
 use pouch::format::frame::Form;
-use pouch::fs::output::write_file;
-use pouch::fs::{pairs, regular};
+use pouch::fs::pairs;
 use pouch::monitor::Monitor as _;
+use pouch::op::unpack::Options;
 use pouch::op::{pack, policies, seal};
 use pouch::site::Site;
-use pouch::trust::explain::explain;
+use pouch::trust::explain::{explain, is_policy_signature};
 use pouch::trust::order::OrderState;
-use pouch::trust::report::{GroupCount, Report};
-use pouch::trust::statement::{Approve, Evidence, Reject, Terms};
-use pouch::trust::{PrivateKey, Signed, Statement, StatementKind, Subject, verify};
+use pouch::trust::report::{GroupCount, Outcome as Outcomes, Report};
+use pouch::trust::{Signed, StatementKind, Subject, verify};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-#[derive(serde::Serialize)]
-struct Made {
-    kind: &'static str,
-    release: String,
-    text: PathBuf,
-    signature: PathBuf,
-    statement: String,
-}
-
-/// Puts `NAME.KIND.KEYID.txt` and its signature into a folder.
-fn put(
-    bundle: &Path,
-    folder: Option<&Path>,
-    kind: StatementKind,
-    key: &PrivateKey,
-    signed: &Signed,
-) -> Result<(PathBuf, PathBuf), Fail> {
-    let name = bundle.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = name.strip_suffix(".pouch").unwrap_or(&name).to_owned();
-    let beside = bundle.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.unwrap_or(beside);
-    std::fs::create_dir_all(folder).map_err(|e| Fail::io(format!("cannot make {}", folder.display()), e))?;
-    let text = folder.join(format!("{name}.{}.{}.txt", kind.name(), key.public().key_id()));
-    let signature = folder.join(format!("{name}.{}.{}.txt.sig", kind.name(), key.public().key_id()));
-    for (path, bytes) in [(&text, &signed.text), (&signature, &signed.signature)] {
-        write_file(path, bytes, 0o644).map_err(|e| Fail::io(format!("cannot write {}", path.display()), e))?;
-    }
-    Ok((text, signature))
-}
-
-fn made(kind: StatementKind, release: Digest, files: (PathBuf, PathBuf), signed: &Signed, common: &Common) -> Outcome {
-    let statement = String::from_utf8_lossy(&signed.text).into_owned();
-    let report = Made { kind: kind.name(), release: release.hex(), text: files.0, signature: files.1, statement };
-    common.report(&report, |r| {
-        format!("{}\nwritten: {}\n         {}\n", r.statement, r.text.display(), r.signature.display())
-    })
-}
-
-/// `pouch seal`.
-pub fn seal(args: SealArgs, common: &Common) -> Outcome {
-    let bundle = open(&args.bundle)?;
-    bundle.artifacts()?;
-    if bundle.form() == Form::Full {
-        bundle.check_tables()?;
-    }
-    let key = keys::from_args(&args.key)?;
-    let ids = bundle.ids();
-    let signed = seal::seal(&bundle.release, &ids, &key, keys::now())?;
-    let files = put(&args.bundle, args.output.as_deref(), StatementKind::Seal, &key, &signed)?;
-    made(StatementKind::Seal, ids.release, files, &signed, common)
-}
-
-/// `pouch approve` and `pouch reject`.
-pub fn approve(args: ApproveArgs, reject: bool, common: &Common) -> Outcome {
-    let bundle = open(&args.bundle)?;
-    bundle.artifacts()?;
-    let key = keys::from_args(&args.key)?;
-    let release = bundle.ids().release;
-    let evidence = args.evidence.iter().map(|f| evidence(f)).collect::<Result<Vec<_>, _>>()?;
-    let terms = Terms { issued: keys::now(), comment: args.comment, evidence, ..Terms::default() };
-    let identity = seal::identity(&bundle.release, release);
-    let (kind, statement) = if reject {
-        (StatementKind::Reject, Statement::Reject(Reject { group: args.group, identity, terms }))
-    } else {
-        let claims = seal::claims(&bundle.release);
-        (StatementKind::Approve, Statement::Approve(Approve { group: args.group, identity, claims, terms }))
-    };
-    let signed = statement.sign(&key).map_err(Fail::usage)?;
-    let files = put(&args.bundle, args.output.as_deref(), kind, &key, &signed)?;
-    made(kind, release, files, &signed, common)
-}
-
-fn evidence(path: &Path) -> Result<Evidence, Fail> {
-    let io = |e| Fail::io(format!("cannot read {}", path.display()), e);
-    let mut file = regular::open(path).map_err(io)?;
-    let blob = pouch::digest::hash_reader(&mut file).map_err(io)?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Evidence { digest: blob.digest, name })
-}
 
 /// As [`outside`], without the files' names.
 pub fn outside_only(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Vec<Signed>, Fail> {
@@ -122,6 +41,82 @@ pub fn outside(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Ve
 struct BuildsOn {
     blobs: u64,
     bytes: u64,
+}
+
+#[derive(serde::Serialize)]
+struct TakenIn {
+    statements: Vec<Became>,
+    policy: u64,
+    learned: usize,
+}
+
+#[derive(serde::Serialize)]
+struct Became {
+    file: PathBuf,
+    kind: Option<&'static str>,
+    owner: Option<String>,
+    outcome: String,
+}
+
+/// `pouch statements`.
+pub fn statements(args: Statements, common: &Common) -> Outcome {
+    let now = keys::now();
+    let writer = Site::open(&args.site)?.lock(now)?;
+    let mut files = Vec::new();
+    for folder in &args.folders {
+        let found = pairs::read(folder).map_err(|e| Fail::io(format!("cannot read {}", folder.display()), e))?;
+        found.ignored.iter().for_each(|i| common.bar.note(&format!("ignored: {i}")));
+        files.extend(found.signed);
+        files.extend(policies_in(folder)?);
+    }
+    let signed: Vec<Signed> = files.iter().map(|(_, s)| s.clone()).collect();
+    let options = Options { allow_drop: false, dry_run: false, threads: 1, now };
+    let done = policies::take_in(&writer, &signed, options)?;
+    let became = |r: &Report| Became {
+        file: files.get(r.index).map(|(path, _)| path.clone()).unwrap_or_default(),
+        kind: r.kind.map(|k| k.name()),
+        owner: r.owner.clone(),
+        outcome: match (r.kind, &r.outcome) {
+            (Some(StatementKind::Seal | StatementKind::Approve | StatementKind::Permit), Outcomes::OtherRelease) => {
+                "not kept: give it with its bundle".into()
+            }
+            (Some(StatementKind::Permit), Outcomes::NotWeighed) => "not kept: give it with its bundle".into(),
+            (Some(StatementKind::Receipt), Outcomes::NotWeighed) => "a receipt; sites do not keep those".into(),
+            (_, Outcomes::Policy) => "a policy".into(),
+            (_, outcome) => outcome.to_string(),
+        },
+    };
+    let report =
+        TakenIn { statements: done.reports.iter().map(became).collect(), policy: done.policy, learned: done.learned };
+    common.report(&report, |t| {
+        let row = |s: &Became| {
+            let who = s.owner.clone().unwrap_or_else(|| "?".into());
+            vec![s.file.display().to_string(), s.kind.unwrap_or("?").into(), who, s.outcome.clone()]
+        };
+        let mut out = print::table(&t.statements.iter().map(row).collect::<Vec<_>>());
+        out += &format!("policy version {} is in force; {} things learned\n", t.policy, t.learned);
+        out
+    })
+}
+
+/// The policies of a folder: texts with signatures named after a key, `POLICY.KEYID.sig`.
+fn policies_in(folder: &Path) -> Result<Vec<(PathBuf, Signed)>, Fail> {
+    let io = |e| Fail::io(format!("cannot read {}", folder.display()), e);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)?.take(pairs::MAX_ENTRIES) {
+        names.push(entry.map_err(io)?.path());
+    }
+    let policy_of = |sig: &PathBuf| {
+        let name = sig.file_name()?.to_str()?;
+        let (base, _key_id) = name.strip_suffix(".sig")?.rsplit_once('.')?;
+        is_policy_signature(base, name).then(|| sig.with_file_name(base)).filter(|p| p.is_file())
+    };
+    let found: BTreeSet<PathBuf> = names.iter().filter_map(policy_of).collect();
+    let mut out = Vec::new();
+    for path in found {
+        out.extend(pairs::read_policy(&path).unwrap_or_default().into_iter().map(|s| (path.clone(), s)));
+    }
+    Ok(out)
 }
 
 #[derive(serde::Serialize)]

@@ -365,8 +365,7 @@ impl DiskFile for RealFile {
         let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
     }
     fn start_writing_out(&self) {
-        // On Linux this begins the writing of dirty pages, which stay in memory until they are clean.
-        let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
+        super::output::start_writing_out(&self.0, 0);
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)

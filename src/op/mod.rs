@@ -2,6 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+pub mod audit;
 pub mod complete;
 pub mod delta;
 pub mod diff;
@@ -10,6 +11,7 @@ pub mod pack;
 mod parts;
 pub mod payload;
 pub mod policies;
+pub mod receipt;
 pub mod review;
 pub mod sbom;
 pub mod scan;

@@ -15,6 +15,7 @@ use crate::parallel;
 use crate::relpath;
 use crate::source::{Collected, Found, Source, SourceError};
 use crate::target::{self, TargetError};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -84,11 +85,13 @@ pub struct Survey {
 pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor) -> Result<Survey, PackError> {
     monitor.phase("reading inputs", None);
     let collector = Collected::default();
-    let run = || sources.iter().try_for_each(|s| s.survey(&collector, monitor));
-    match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
-        Ok(pool) => pool.install(run)?,
-        Err(_) => run()?,
-    }
+    // Together, so that no thread is idle while one source reads its last file; the first error in order is the one told.
+    let all = || sources.par_iter().map(|s| s.survey(&collector, monitor)).collect::<Vec<_>>();
+    let surveyed = match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
+        Ok(pool) => pool.install(all),
+        Err(_) => sources.iter().map(|s| s.survey(&collector, monitor)).collect(),
+    };
+    surveyed.into_iter().collect::<Result<(), _>>()?;
     let (mut found, mut notes) = collector.into_parts();
     notes.sort();
     notes.dedup();

@@ -2,15 +2,11 @@
 //!
 //! The text is made of the roots; the seal of a bundle is compared with its release root before anything is unpacked.
 
-use crate::bundle::{BundleError, Ids};
-use crate::class::Class;
+use crate::bundle::Ids;
 use crate::digest::Digest;
 use crate::format::FormatError;
-use crate::format::area::Signed;
 use crate::format::root::ReleaseRoot;
-use crate::trust::private::PrivateKey;
 use crate::trust::statement::{Claims, Content, Identity, Place, Seal, Statement, Terms};
-use crate::trust::text::TextError;
 
 /// What a seal says a release is.
 pub fn identity(root: &ReleaseRoot, release: Digest) -> Identity {
@@ -30,17 +26,10 @@ pub fn claims(root: &ReleaseRoot) -> Claims {
     }
 }
 
-/// Signs. `issued` is Unix seconds.
-pub fn seal(root: &ReleaseRoot, ids: &Ids, key: &PrivateKey, issued: i64) -> Result<Signed, BundleError> {
-    let seal = Seal {
-        identity: identity(root, ids.release),
-        carriage: ids.carriage,
-        claims: claims(root),
-        terms: Terms { issued, ..Terms::default() },
-    };
-    Statement::Seal(seal)
-        .sign(key)
-        .map_err(|e: TextError| BundleError::Seal { source: Box::new(e), class: Class::Usage })
+/// The statement of a seal.
+pub fn statement(root: &ReleaseRoot, ids: &Ids, terms: Terms) -> Statement {
+    let identity = identity(root, ids.release);
+    Statement::Seal(Seal { identity, carriage: ids.carriage, claims: claims(root), terms })
 }
 
 /// Whether a verified seal says the same of the release as its root does.

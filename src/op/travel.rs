@@ -6,8 +6,6 @@
 use crate::class::{Class, Classified};
 use crate::digest::Digest;
 use crate::fs::output::write_file;
-use crate::trust::PrivateKey;
-use crate::trust::sshsig::sign;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -95,9 +93,13 @@ impl Program {
         }
     }
 
-    /// Writes it and its signature into the folder of `bundle`.
-    pub fn lay(&self, bundle: &Path, key: &PrivateKey) -> Result<Laid, TravelError> {
-        let signature = sign(key, NAMESPACE, &self.bytes);
+    /// Its bytes: what a signature is made over, in [`NAMESPACE`].
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Writes it and `signature`, an SSHSIG in its armor, into the folder of `bundle`.
+    pub fn lay(&self, bundle: &Path, signature: &str) -> Result<Laid, TravelError> {
         let laid = Laid {
             program: bundle.with_file_name(PROGRAM),
             signature: bundle.with_file_name(SIGNATURE),
@@ -155,8 +157,8 @@ fn program_headers(file: &[u8]) -> Option<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::StatementKind;
-    use crate::trust::sshsig::{SshSig, TokenRules};
+    use crate::trust::sshsig::{SshSig, TokenRules, sign};
+    use crate::trust::{PrivateKey, StatementKind};
 
     /// An ELF file of a header and one program header.
     fn elf(kind: u32) -> Vec<u8> {
@@ -201,7 +203,8 @@ mod tests {
         let source = folder.path().join("source");
         std::fs::write(&source, elf(1)).expect("written");
         let bundle = folder.path().join("k8s-1.pouch");
-        let laid = Program::read(&source).expect("static").lay(&bundle, &key).expect("laid");
+        let program = Program::read(&source).expect("static");
+        let laid = program.lay(&bundle, &sign(&key, NAMESPACE, program.bytes())).expect("laid");
         assert_eq!(std::fs::read(&laid.program).expect("read"), elf(1));
         let text = std::fs::read(&laid.signature).expect("read");
         let sig = SshSig::parse(&text).expect("a signature");

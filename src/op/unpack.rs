@@ -25,6 +25,8 @@ use crate::target::{self, TargetError};
 use crate::trust::TrustError;
 use crate::trust::chain::PolicyChain;
 use crate::trust::order::Order;
+use crate::trust::report::{Outcome, Report};
+use crate::trust::statement::Identity;
 use crate::trust::verify::{Subject, Verdict, verify};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -190,7 +192,7 @@ pub struct UnpackReport {
     pub notes: Vec<String>,
 }
 
-/// Unpacks one bundle onto a locked site.
+/// Unpacks one bundle onto a locked site. A refusal leaves its line in the ledger; a failure of the disk does not.
 pub fn unpack<M: Medium>(
     writer: &Writer,
     medium: M,
@@ -198,10 +200,40 @@ pub fn unpack<M: Medium>(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<UnpackReport, UnpackError> {
+    let mut about = About::default();
+    let done = bring(writer, medium, outside, options, monitor, &mut about);
+    if let Err(e) = &done
+        && !options.dry_run
+        && e.class() != Class::Failed
+    {
+        let id = about.id.map(|id| format!("{id}: ")).unwrap_or_default();
+        // The refusal is what has to be told, also where its line cannot be written.
+        let _ = writer.record_refusal(about.release, e.class().name(), &format!("{id}{e}"), options.now);
+    }
+    done
+}
+
+/// What is known of a bundle so far.
+#[derive(Default)]
+struct About {
+    id: Option<Digest>,
+    /// Known once a seal counts.
+    release: Option<ReleaseRef>,
+}
+
+fn bring<M: Medium>(
+    writer: &Writer,
+    medium: M,
+    outside: &[Signed],
+    options: Options,
+    monitor: &dyn Monitor,
+    about: &mut About,
+) -> Result<UnpackReport, UnpackError> {
     let sealed = Sealed::open(medium)?;
+    about.id = Some(sealed.ids().release);
     let statements: Vec<Signed> = sealed.statements().iter().chain(outside).cloned().collect();
     let policy = policies::advance(writer, &statements, options)?;
-    let verdict = decide(writer, &policy, &sealed, &statements, options)?;
+    let verdict = decide(writer, &policy, &sealed, &statements, options, about)?;
     let bundle = Bundle::parse(sealed, verdict)?;
     let verdict = &bundle.trust;
     let id = bundle.ids().release;
@@ -209,12 +241,7 @@ pub fn unpack<M: Medium>(
     let artifacts = bundle.artifacts()?;
     bundle.check_tables()?;
     check_roots(&artifacts)?;
-    let release = ReleaseRef {
-        release: id,
-        stream: bundle.release.stream.clone(),
-        epoch: bundle.release.epoch,
-        sequence: bundle.release.sequence,
-    };
+    let release = reference(&seal::identity(&bundle.release, id));
     let view = visible::View::read(writer)?;
     let (catalog, shown, changes) = view.with(&release, &artifacts, verdict.order);
     if !changes.removed.is_empty() && verdict.order != Order::Same && !options.allow_drop && !options.dry_run {
@@ -262,8 +289,10 @@ pub fn unpack<M: Medium>(
         other => other,
     })?);
     let mut index = Vec::new();
-    index_only::write(&bundle, &statements_to_keep(&statements), &mut index)?;
+    index_only::write(&bundle, &statements_to_keep(&statements, verdict), &mut index)?;
     writer.archive_put(&id, &index, options.now)?;
+    let admission = policies::admission(verdict, &release, policy.policy().digest(), options.now);
+    writer.record_admission(admission, options.now)?;
     let info = GenerationInfo { time, releases: shown, accepted: vec![release] };
     report.generation = Some(writer.publish(&plan, &info, options.now, monitor)?);
     Ok(report)
@@ -296,31 +325,51 @@ fn whose(e: TargetError, all: Catalog, id: Digest, shown: &[ShownRelease], conte
     }
 }
 
-/// Asks the verify function; a refusal leaves its line in the ledger.
+/// Asks the verify function. What the statements teach persists, whatever it answers.
 fn decide<M: Medium>(
     writer: &Writer,
     policy: &PolicyChain,
     sealed: &Sealed<M>,
     statements: &[Signed],
     options: Options,
+    about: &mut About,
 ) -> Result<Verdict, UnpackError> {
     let ids = sealed.ids();
     let subject = Subject { release_id: ids.release, carriage_id: Some(ids.carriage) };
     let state = policies::order_state(writer)?;
-    verify(&subject, statements, policy.policy(), &state, options.now).map_err(|e| {
-        if !options.dry_run {
-            // The refusal is what has to be told, also where its line cannot be written.
-            let _ = writer.record_refusal(None, e.class().name(), &format!("{}: {e}", ids.release), options.now);
-        }
-        e.into()
-    })
+    let decided = verify(&subject, statements, policy.policy(), &state, options.now);
+    let (sealed, learned, reports) = match &decided {
+        Ok(v) => (Some(&v.sealed), &v.learned, &v.reports),
+        Err(TrustError::Refused(r)) => (r.sealed.as_ref(), &r.learned, &r.reports),
+        Err(_) => return Ok(decided?),
+    };
+    about.release = sealed.map(|s| reference(&s.seal.identity));
+    if !options.dry_run {
+        policies::keep_learned(writer, learned, reports, statements, options.now)?;
+    }
+    Ok(decided?)
 }
 
-/// Statements that fit the area of the archived index; the seal and the first others.
-fn statements_to_keep(all: &[Signed]) -> Vec<Signed> {
-    let mut kept: Vec<Signed> = Vec::new();
+fn reference(identity: &Identity) -> ReleaseRef {
+    ReleaseRef {
+        release: identity.release,
+        stream: identity.stream.clone(),
+        epoch: identity.place.epoch,
+        sequence: identity.place.sequence,
+    }
+}
+
+/// Statements that fit the area of the archived index: those that counted first, then those by keys of the policy.
+fn statements_to_keep(all: &[Signed], verdict: &Verdict) -> Vec<Signed> {
+    let rank = |r: &Report| (r.outcome != Outcome::Counts, r.kind.is_none(), all.get(r.index));
+    let mut reports: Vec<&Report> = verdict.reports.iter().filter(|r| r.outcome != Outcome::Duplicate).collect();
+    reports.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    let (mut kept, mut seen): (Vec<Signed>, BTreeSet<&Signed>) = Default::default();
     let mut bytes = 4usize;
-    for s in all.iter().collect::<BTreeSet<_>>() {
+    for s in reports.iter().filter_map(|r| all.get(r.index)) {
+        if !seen.insert(s) {
+            continue;
+        }
         bytes += 8 + s.text.len() + s.signature.len();
         if bytes > crate::limits::STATEMENT_AREA as usize {
             break;

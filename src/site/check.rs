@@ -236,7 +236,7 @@ impl Site {
         look(Place::root(), &|name, _| layout::ROOT_NAMES.contains(&name))?;
         look(layout::blobs_root(), &|name, _| name == "sha256")?;
         look(layout::generations(), &|name, _| GenerationNumber::from_name(name).is_some())?;
-        look(layout::ledger(), &|name, _| name == "log" || name == "archive")?;
+        look(layout::ledger(), &|name, _| layout::LEDGER_NAMES.contains(&name))?;
         look(layout::policies(), &|name, _| name.ends_with(".policy"))?;
         look(layout::archive(), &|name, _| name.ends_with(".pouch"))?;
         let prefix = |name: &str, node| node == Node::Folder && name.len() == 2;

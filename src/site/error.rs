@@ -155,6 +155,9 @@ impl Classified for SiteError {
             SiteError::NewerLayout { .. } => "use the version of pouch that made the site, or a newer one",
             SiteError::SeveralFileSystems { .. } => "mount one file system at the site's folder, nothing inside it",
             SiteError::Locked(_) => "wait until it has ended, then run the same command again",
+            SiteError::Damaged { place, .. } if place.starts_with("ledger/") => {
+                "restore the site's ledger from a backup, or make the site again over its blobs (site init --lost)"
+            }
             SiteError::Damaged { .. } => "run pouch check --site SITE; it names what is damaged and what mends it",
             SiteError::WrongBlob { .. } => "copy the bundle from its medium again",
             SiteError::MissingBlob { .. } => "unpack the release that has it again",

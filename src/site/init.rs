@@ -35,7 +35,13 @@ impl Site {
     /// Makes the folder `path` a site under `policy`. The folder must be empty or not there, or hold what an interrupted
     /// init of the same policy left. `now` is the time for the ledger, in Unix seconds.
     pub fn init(path: &Path, config: &SiteConfig, policy: PolicyFile<'_>, now: i64) -> Result<Site, SiteError> {
-        Site::init_on(Arc::new(RealDisk::make(path)?), config, policy, now)
+        Site::init_on(Arc::new(RealDisk::make(path)?), config, policy, false, now)
+    }
+
+    /// As [`Site::init`], in the place of a site whose ledger was lost: each stream's first release needs a permit. The
+    /// folder may hold that site's blobs.
+    pub fn init_lost(path: &Path, config: &SiteConfig, policy: PolicyFile<'_>, now: i64) -> Result<Site, SiteError> {
+        Site::init_on(Arc::new(RealDisk::make(path)?), config, policy, true, now)
     }
 
     /// As [`Site::init`], on a disk.
@@ -43,6 +49,7 @@ impl Site {
         disk: Arc<dyn Disk>,
         config: &SiteConfig,
         policy: PolicyFile<'_>,
+        lost: bool,
         now: i64,
     ) -> Result<Site, SiteError> {
         refuse_strangers(&*disk)?;
@@ -55,7 +62,7 @@ impl Site {
                 disk.make_folder(&place, mode)?;
             }
         }
-        begin_ledger(&*disk, config, policy, now)?;
+        begin_ledger(&*disk, config, policy, lost, now)?;
         let file = SiteFile { layout: layout::VERSION, site: config.clone() };
         let text = toml::to_string(&file).map_err(|e| SiteError::Config(e.to_string()))?;
         let places: Vec<Place> = layout::folders().into_iter().map(|(place, _)| place).collect();
@@ -79,7 +86,7 @@ fn refuse_strangers(disk: &dyn Disk) -> Result<(), SiteError> {
         }
         let known: &[&str] = match text.as_str() {
             "blobs" => &["sha256"],
-            "ledger" => &["log", "archive"],
+            "ledger" => &layout::LEDGER_NAMES,
             _ => &[],
         };
         if text == "lock" || text == "policy" || text == "staging" {
@@ -95,19 +102,27 @@ fn refuse_strangers(disk: &dyn Disk) -> Result<(), SiteError> {
 }
 
 /// Writes the policy and the first two lines of the ledger, or goes on where an interrupted init stopped.
-fn begin_ledger(disk: &dyn Disk, config: &SiteConfig, policy: PolicyFile<'_>, now: i64) -> Result<(), SiteError> {
+fn begin_ledger(
+    disk: &dyn Disk,
+    config: &SiteConfig,
+    policy: PolicyFile<'_>,
+    lost: bool,
+    now: i64,
+) -> Result<(), SiteError> {
     put(disk, &layout::policy(&policy.digest), "policy", policy.bytes, now)?;
     if disk.stat(&layout::log())?.is_none() {
         disk.create(&layout::log(), layout::FILE_MODE)?;
     }
     let mut ledger = Ledger::read(disk)?;
     let events = [
-        Event::Init { layout: layout::VERSION, name: config.name.clone() },
+        Event::Init { layout: layout::VERSION, name: config.name.clone(), lost },
         Event::Policy { policy: policy.digest, sha256: Digest::of(policy.bytes) },
     ];
     if ledger.records.iter().map(|r| &r.event).ne(events.iter().take(ledger.records.len())) {
         return Err(SiteError::NotEmpty { path: disk.root().to_owned(), name: layout::log().to_string() });
     }
+    // Each run that is interrupted may leave one line that the head does not name yet, and no more.
+    ledger.name_last(disk, now)?;
     for event in events.into_iter().skip(ledger.records.len()) {
         ledger.append(disk, now, event)?;
     }

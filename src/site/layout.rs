@@ -157,6 +157,16 @@ pub fn ledger() -> Place {
 pub fn log() -> Place {
     ledger().child("log")
 }
+/// `ledger/head`
+pub fn head() -> Place {
+    ledger().child("head")
+}
+/// `ledger/new-head`: the head that is being written. Not in staging: a refused bundle writes in `ledger` only.
+pub fn fresh_head() -> Place {
+    ledger().child("new-head")
+}
+/// The names in `ledger`.
+pub const LEDGER_NAMES: [&str; 4] = ["archive", "head", "log", "new-head"];
 /// `ledger/archive`
 pub fn archive() -> Place {
     ledger().child("archive")

@@ -6,8 +6,10 @@
 use crate::digest::Digest;
 use crate::fs::disk::{Disk, DiskError, read_all};
 use crate::site::error::SiteError;
-use crate::site::generation::GenerationNumber;
-use crate::site::layout;
+use crate::site::generation::{GenerationNumber, ShownRelease};
+use crate::site::{head, layout};
+use crate::trust::key::Fingerprint;
+use crate::trust::order::Learned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +38,45 @@ pub struct ReleaseRef {
     pub release: Digest,
 }
 
+/// A statement as the ledger keeps it: its text and its signature's armor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The text.
+    pub text: String,
+    /// The signature.
+    pub signature: String,
+}
+
+/// A statement that counted for a release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voucher {
+    /// The statement's kind.
+    pub kind: String,
+    /// Digest of its text.
+    pub statement: Digest,
+    /// Whose key made it, by the policy of the time.
+    pub owner: String,
+    /// The key.
+    pub key: Fingerprint,
+}
+
+/// Why a release was let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The release.
+    pub release: ReleaseRef,
+    /// What it was to its stream ([`crate::trust::order::Order::name`]).
+    pub order: String,
+    /// The policy that held.
+    pub policy: Digest,
+    /// The statements that counted, sorted: one seal, approvals, permits.
+    pub vouchers: Vec<Voucher>,
+    /// What the time floor rises to by it: Unix seconds.
+    pub time_floor: i64,
+}
+
 /// What happened. Only what is listed here is ever written; `event` in the log is the name in kebab case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -46,6 +87,9 @@ pub enum Event {
         layout: u64,
         /// Its name.
         name: String,
+        /// True where it takes the place of a site whose ledger was lost.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
     /// A policy holds from here on.
     Policy {
@@ -66,6 +110,15 @@ pub enum Event {
         /// The message.
         why: String,
     },
+    /// Statements said what a site remembers whatever became of the bundle that they came with.
+    Learn {
+        /// What is new in it.
+        learned: Learned,
+        /// The statements that said it.
+        statements: Vec<Kept>,
+    },
+    /// The verify function let a release in. It counts once the switch that brings the release took place.
+    Admit(Admission),
     /// A complete generation is about to become current; nothing has changed yet.
     Switch {
         /// The generation that was current.
@@ -77,6 +130,8 @@ pub enum Event {
         rollback: bool,
         /// The releases that come onto the site by it.
         accepted: Vec<ReleaseRef>,
+        /// The releases that the generation shows.
+        shows: Vec<ShownRelease>,
     },
     /// The switch before this line took place.
     Switched {
@@ -146,11 +201,25 @@ impl Ledger {
     /// Reads and verifies the log; an absent one is empty. What an append that never finished left at the end is no
     /// line: nothing relied on it, because what a line announces is done after it is durable.
     pub fn read(disk: &dyn Disk) -> Result<Ledger, SiteError> {
+        let head = head::read(disk)?; // before the log, which may grow meanwhile
         let bytes = match disk.stat(&layout::log())? {
             None => Vec::new(),
             Some(_) => read_all(disk, &layout::log(), LOG_BYTES)?,
         };
-        Ledger::parse(&bytes)
+        let ledger = Ledger::parse(&bytes)?;
+        head::compare(head, &ledger)?;
+        Ok(ledger)
+    }
+
+    /// `line` of the line `n`; of its own record in the line after, or of the last.
+    pub(crate) fn line(&self, n: u64) -> Option<Digest> {
+        let n = usize::try_from(n).ok().filter(|n| *n > 0 && *n <= self.records.len())?;
+        Some(self.records.get(n).map_or(self.last, |after| after.prev))
+    }
+
+    /// `line` of the last line: the digest that stands for the whole log.
+    pub fn last(&self) -> Digest {
+        self.last
     }
 
     /// As [`Ledger::read`], of the file's bytes.
@@ -224,7 +293,15 @@ impl Ledger {
         })?;
         self.torn_bytes = 0;
         self.push(record, sha256, line.len());
-        Ok(())
+        self.name_last(disk, time)
+    }
+
+    /// Has the head name the last line, if there is one.
+    pub(crate) fn name_last(&self, disk: &dyn Disk, time: i64) -> Result<(), SiteError> {
+        match self.records.len() as u64 {
+            0 => Ok(()),
+            n => head::write(disk, n, self.last, time),
+        }
     }
 
     /// The generation that a switch was announced to which is neither confirmed nor denied.
@@ -287,6 +364,14 @@ pub struct SiteState {
     pub heads: BTreeMap<String, ReleaseRef>,
     /// Every release that ever came onto the site, in that order, each once.
     pub accepted: Vec<ReleaseRef>,
+    /// Vetoes, withdrawals and revocations that statements taught.
+    pub known: Learned,
+    /// True where an earlier site's ledger was lost.
+    pub lost: bool,
+    /// No statement is believed to be younger than this: Unix seconds. It never falls.
+    pub time_floor: i64,
+    /// Time floors of releases that were let in and have not come yet.
+    floors: BTreeMap<Digest, i64>,
     /// The highest number that a generation ever had.
     pub last_generation: Option<GenerationNumber>,
     /// Every generation that was ever current.
@@ -307,7 +392,10 @@ impl SiteState {
                 }
             }
             Event::NotSwitched { .. } => self.pending = None,
-            Event::Init { .. } | Event::Refuse { .. } | Event::Prune { .. } | Event::Gc { .. } => {}
+            Event::Init { lost, .. } => self.lost = *lost,
+            Event::Learn { learned, .. } => self.known.add(learned),
+            Event::Admit(a) => _ = self.floors.insert(a.release.release, a.time_floor),
+            Event::Refuse { .. } | Event::Prune { .. } | Event::Gc { .. } => {}
         }
     }
 
@@ -315,6 +403,8 @@ impl SiteState {
         self.shown.insert(switch.to);
         self.last_generation = self.last_generation.max(Some(switch.to));
         for release in &switch.accepted {
+            let floor = self.floors.remove(&release.release).unwrap_or_default();
+            self.time_floor = self.time_floor.max(floor);
             if !self.accepted.contains(release) {
                 self.accepted.push(release.clone());
             }

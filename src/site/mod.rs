@@ -3,11 +3,13 @@
 //! It turns a plan into files and knows nothing of what they mean: no ecosystem, no signature, no bundle. [`Site`] reads;
 //! [`Writer`], which holds the lock, changes. Specified in `spec/site.md`.
 
+pub mod archive;
 pub mod blobs;
 pub mod check;
 pub mod error;
 pub mod gc;
 pub mod generation;
+mod head;
 pub mod init;
 pub mod layout;
 pub mod ledger;
@@ -20,7 +22,7 @@ pub mod writer;
 
 pub use error::SiteError;
 pub use generation::{Generation, GenerationInfo, GenerationNumber, ListedFile, ShownRelease};
-pub use ledger::{Event, Record, ReleaseRef, SiteState};
+pub use ledger::{Admission, Event, Kept, Record, ReleaseRef, SiteState};
 pub use stage::{Batch, BlobWriter};
 pub use writer::Writer;
 

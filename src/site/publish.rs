@@ -11,6 +11,7 @@ use crate::relpath::{RelPath, fold};
 use crate::site::error::SiteError;
 use crate::site::generation::{Generation, GenerationInfo, GenerationNumber, ListedFile, Origin};
 use crate::site::layout::{self, Form};
+use crate::site::ledger::Event;
 use crate::site::writer::Writer;
 use crate::site::{blobs, stage::Batch};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,7 +44,9 @@ impl Writer {
         let disk = self.disk();
         disk.rename(&layout::building(number), &layout::generation(number))?;
         disk.sync(&[layout::generations(), layout::staging()])?;
-        self.switch(predecessor.map(|g| g.number), number, false, info.accepted.clone(), now)?;
+        let (accepted, shows) = (info.accepted.clone(), info.releases.clone());
+        let from = predecessor.map(|g| g.number);
+        self.switch(Event::Switch { from, to: number, rollback: false, accepted, shows }, number, now)?;
         Ok(number)
     }
 

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blobs of at least so many bytes go to the medium as soon as they are complete, so that the barrier waits less.
 const WRITE_OUT_FROM: u64 = 1 << 20;
+/// Bytes from which on it pays to hash on another thread.
+const TOGETHER_FROM: usize = 256 << 10;
 
 /// What is in staging.
 #[derive(Default)]
@@ -320,11 +322,20 @@ impl BlobWriter {
 
 impl io::Write for BlobWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_next(buf)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(buf);
-        }
-        Ok(buf.len())
+        let Some(mut hasher) = self.hasher.take() else { return self.write_next(buf).map(|()| buf.len()) };
+        // Hashing and writing cost about the same: where there is enough to do, they go on together.
+        let written = match buf.len() < TOGETHER_FROM {
+            true => {
+                hasher.update(buf);
+                self.write_next(buf)
+            }
+            false => std::thread::scope(|scope| {
+                scope.spawn(|| hasher.update(buf));
+                self.write_next(buf)
+            }),
+        };
+        self.hasher = Some(hasher);
+        written.map(|()| buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -8,9 +8,10 @@ use crate::limits;
 use crate::site::error::SiteError;
 use crate::site::generation::{self, GenerationNumber};
 use crate::site::init::{PolicyFile, put};
-use crate::site::ledger::{Event, Ledger, ReleaseRef};
+use crate::site::ledger::{Admission, Event, Kept, Ledger, ReleaseRef};
 use crate::site::stage::Batch;
 use crate::site::{Site, layout};
+use crate::trust::order::Learned;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const ARCHIVED_FILES: u32 = 1000;
 /// Characters of a refusal's message that the ledger keeps.
 const WHY_CHARS: usize = 4000;
+/// Entries of what was learned in one line: the largest, a key with its exceptions, has 17 KB.
+const LEARNED_A_LINE: usize = 16;
+/// Statements in one line: each has at most 32 KiB, which JSON may double.
+const STATEMENTS_A_LINE: usize = 8;
 
 /// A site, for changing.
 pub struct Writer {
@@ -98,24 +103,17 @@ impl Writer {
     pub fn rollback(&self, n: GenerationNumber, now: i64) -> Result<(), SiteError> {
         self.settle(now)?;
         let current = generation::current(self.disk())?;
-        generation::read(self.disk(), n)?;
+        let shows = generation::read(self.disk(), n)?.releases;
         if current == Some(n) {
             return Ok(());
         }
-        self.switch(current, n, true, Vec::new(), now)
+        self.switch(Event::Switch { from: current, to: n, rollback: true, accepted: Vec::new(), shows }, n, now)
     }
 
     /// The switch: announced, done by one rename, confirmed.
-    pub(super) fn switch(
-        &self,
-        from: Option<GenerationNumber>,
-        to: GenerationNumber,
-        rollback: bool,
-        accepted: Vec<ReleaseRef>,
-        now: i64,
-    ) -> Result<(), SiteError> {
+    pub(super) fn switch(&self, announced: Event, to: GenerationNumber, now: i64) -> Result<(), SiteError> {
         let disk = self.disk();
-        self.append(now, Event::Switch { from, to, rollback, accepted })?;
+        self.append(now, announced)?;
         let fresh = layout::fresh("current");
         remove_all(disk, &fresh)?;
         disk.make_link(Path::new(&format!("generations/{to}")), &fresh)?;
@@ -145,6 +143,30 @@ impl Writer {
     ) -> Result<(), SiteError> {
         let why = why.chars().take(WHY_CHARS).collect();
         self.append(now, Event::Refuse { release, class: class.to_owned(), why })
+    }
+
+    /// Records what statements taught: `learned`, without what is known already, and the statements that said it. Nothing
+    /// new, no line.
+    pub fn record_learned(&self, learned: &Learned, statements: Vec<Kept>, now: i64) -> Result<(), SiteError> {
+        let known = self.state()?.known;
+        let fresh = learned.beyond(&known);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut statements = statements.chunks(STATEMENTS_A_LINE);
+        for learned in fresh.pieces(LEARNED_A_LINE) {
+            let statements = statements.next().unwrap_or_default().to_vec();
+            self.append(now, Event::Learn { learned, statements })?;
+        }
+        for rest in statements {
+            self.append(now, Event::Learn { learned: Learned::default(), statements: rest.to_vec() })?;
+        }
+        Ok(())
+    }
+
+    /// Records why a release is let in, before it is published.
+    pub fn record_admission(&self, admission: Admission, now: i64) -> Result<(), SiteError> {
+        self.append(now, Event::Admit(admission))
     }
 
     /// Keeps the index of a release for ever. The same bytes again are one file; other bytes of the same release (other

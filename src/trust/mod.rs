@@ -12,7 +12,11 @@ pub mod key;
 pub mod order;
 pub mod policy;
 pub mod private;
+#[cfg(test)]
+mod published;
 pub mod report;
+#[cfg(test)]
+mod rotation;
 mod rules;
 pub mod sshsig;
 pub mod statement;

@@ -84,6 +84,37 @@ impl Learned {
         self.revoked_releases.extend(other.revoked_releases.iter().copied());
     }
 
+    /// What is in this and not in `known`.
+    pub fn beyond(&self, known: &Learned) -> Learned {
+        Learned {
+            vetoes: self.vetoes.difference(&known.vetoes).cloned().collect(),
+            withdrawals: self.withdrawals.difference(&known.withdrawals).cloned().collect(),
+            revoked_keys: self.revoked_keys.difference(&known.revoked_keys).cloned().collect(),
+            revoked_releases: self.revoked_releases.difference(&known.revoked_releases).copied().collect(),
+        }
+    }
+
+    /// The same in pieces of at most `most` entries.
+    pub fn pieces(&self, most: usize) -> Vec<Learned> {
+        let one = |change: &dyn Fn(&mut Learned)| {
+            let mut out = Learned::default();
+            change(&mut out);
+            out
+        };
+        let mut all: Vec<Learned> = Vec::new();
+        all.extend(self.vetoes.iter().map(|v| one(&|l| _ = l.vetoes.insert(v.clone()))));
+        all.extend(self.withdrawals.iter().map(|w| one(&|l| _ = l.withdrawals.insert(w.clone()))));
+        all.extend(self.revoked_keys.iter().map(|k| one(&|l| _ = l.revoked_keys.insert(k.clone()))));
+        all.extend(self.revoked_releases.iter().map(|r| one(&|l| _ = l.revoked_releases.insert(*r))));
+        let join = |piece: &[Learned]| {
+            piece.iter().fold(Learned::default(), |mut sum, one| {
+                sum.add(one);
+                sum
+            })
+        };
+        all.chunks(most.max(1)).map(join).collect()
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         *self == Learned::default()

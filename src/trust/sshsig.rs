@@ -183,7 +183,7 @@ fn token_rules(application: &str, flags: u8, rules: TokenRules<'_>) -> Result<()
     Ok(())
 }
 
-fn check(point: &Point, raw: &[u8], message: &[u8]) -> Result<(), SigError> {
+pub(super) fn check(point: &Point, raw: &[u8], message: &[u8]) -> Result<(), SigError> {
     match point {
         Point::Ed25519(key) => {
             let signature = ed25519_dalek::Signature::from_slice(raw)

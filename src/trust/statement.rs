@@ -83,11 +83,19 @@ pub use crate::format::area::Signed;
 impl Signed {
     /// Signs `text`, whose first line says its kind.
     pub fn make(text: &str, key: &PrivateKey) -> Result<Signed, TextError> {
+        Signed::make_by(text, |namespace, bytes| Ok(sshsig::sign(key, namespace, bytes)))
+    }
+
+    /// As [`Signed::make`], where `sign` makes the SSHSIG over the bytes in the namespace: an agent, say.
+    pub fn make_by<E: From<TextError>>(
+        text: &str,
+        sign: impl FnOnce(&str, &[u8]) -> Result<String, E>,
+    ) -> Result<Signed, E> {
         let kind = kind_of(text.as_bytes()).ok_or_else(|| TextError::new(1, "the text is not a statement"))?;
         if text.len() > limits::STATEMENT {
-            return Err(TextError::new(0, "the text is longer than 16 KiB"));
+            return Err(TextError::new(0, "the text is longer than 16 KiB").into());
         }
-        let signature = sshsig::sign(key, &kind.namespace(), text.as_bytes());
+        let signature = sign(&kind.namespace(), text.as_bytes())?;
         Ok(Signed { text: text.as_bytes().to_vec(), signature: signature.into_bytes() })
     }
 

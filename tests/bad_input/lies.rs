@@ -10,6 +10,7 @@ use pouch::op::seal;
 use pouch::relpath::RelPath;
 use pouch::source::{Found, Origin, Sink, SourceError, list::List, read};
 use pouch::trust::PrivateKey;
+use pouch::trust::statement::Terms;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -56,7 +57,10 @@ fn bundle(world: &World, found: &Found, bytes: &BTreeMap<Blob, Vec<u8>>) -> Vec<
     let feed = |put: &mut dyn bundle::Put| {
         prepared.blobs().iter().try_for_each(|b| put.put(b, "a blob", false, &mut bytes[b].as_slice()))
     };
-    let sign = |ids: &bundle::Ids| Ok(vec![seal::seal(&prepared.root, ids, &key, 1_700_000_000)?]);
+    let sign = |ids: &bundle::Ids| {
+        let terms = Terms { issued: 1_700_000_000, ..Terms::default() };
+        Ok(vec![seal::statement(&prepared.root, ids, terms).sign(&key).expect("signs")])
+    };
     bundle::write(&mut out, &prepared, Options { threads: 1, level: 1, against: &[] }, &Silent, feed, sign)
         .expect("writes");
     out

@@ -145,8 +145,8 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(done.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-/// Every name below `root` with its content's digest or its link's target, but for what every run may touch: the lock and
-/// the ledger's log. `skip` names more folders to leave out.
+/// Every name below `root` with its content's digest or its link's target, but for what every run may touch: the lock, and
+/// the ledger's log with its head. `skip` names more folders to leave out.
 pub fn snapshot(root: &Path, skip: &[&str]) -> BTreeMap<PathBuf, String> {
     let mut out = BTreeMap::new();
     let mut open = vec![root.to_path_buf()];
@@ -155,7 +155,7 @@ pub fn snapshot(root: &Path, skip: &[&str]) -> BTreeMap<PathBuf, String> {
             let path = entry.expect("entry").path();
             let rel = path.strip_prefix(root).expect("below").to_path_buf();
             let meta = fs::symlink_metadata(&path).expect("meta");
-            if ["lock", "ledger/log"].iter().chain(skip).any(|s| rel.as_os_str() == OsStr::new(s)) {
+            if ["lock", "ledger/log", "ledger/head"].iter().chain(skip).any(|s| rel.as_os_str() == OsStr::new(s)) {
                 continue;
             }
             let says = if meta.is_symlink() {

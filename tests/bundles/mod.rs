@@ -10,6 +10,7 @@ use pouch::digest::{Blob, Digest};
 use pouch::format::FormatError;
 use pouch::format::area::Signed;
 use pouch::format::frame::{FOOTER_LEN, Footer, Form, HEADER_LEN};
+use pouch::format::root::ReleaseRoot;
 use pouch::format::section::SectionKind;
 use pouch::format::table::{self, BlockRow};
 use pouch::kind::file::FileFacts;
@@ -153,6 +154,24 @@ pub fn made(version: Option<&str>, files: &[File<'_>], statements: Vec<Signed>) 
     let mut out = Vec::new();
     let options = Options { threads: 1, level: 3, against: &[] };
     bundle::write(&mut out, &prepared, options, &Silent, feed, |_| Ok(statements)).expect("writes");
+    out
+}
+
+/// The release of `bytes` in another carriage: blobs in reverse order, compressed less, kept whole; `sign` makes its
+/// statements.
+pub fn carried_again(bytes: &[u8], sign: impl FnOnce(&ReleaseRoot, &Ids) -> Vec<Signed>) -> Vec<u8> {
+    let seen = read_all(bytes).expect("a bundle");
+    let root = Bundle::parse(Sealed::open(bytes).expect("opens"), ()).expect("parses").release;
+    let spec = ReleaseSpec { stream: root.stream, epoch: root.epoch, sequence: root.sequence, version: root.version };
+    let prepared = bundle::prepare(&spec, seen.artifacts).expect("prepares");
+    let feed = |put: &mut dyn Put| {
+        let blobs = prepared.blobs().iter().rev();
+        blobs.clone().try_for_each(|b| put.put(b, "a blob", true, &mut seen.blobs[&b.digest].as_slice()))
+    };
+    let mut out = Vec::new();
+    let signed = |ids: &Ids| Ok(sign(&prepared.root, ids));
+    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1, against: &[] }, &Silent, feed, signed)
+        .expect("writes");
     out
 }
 

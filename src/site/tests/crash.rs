@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 /// What an operator runs, in order; what is done already is not done again. Each command opens the site anew.
 fn commands(disk: &Arc<dyn Disk>) -> Result<(), SiteError> {
-    match Site::init_on(disk.clone(), &SiteConfig::default(), policy(), NOW) {
+    match Site::init_on(disk.clone(), &SiteConfig::default(), policy(), false, NOW) {
         Err(SiteError::AlreadyASite(_)) => {}
         other => drop(other?),
     }
@@ -35,14 +35,14 @@ fn commands(disk: &Arc<dyn Disk>) -> Result<(), SiteError> {
 
 type Tree = BTreeMap<String, (u32, i64, Vec<u8>)>;
 
-/// All below `root` but the ledger's log, which tells of interruptions: modes, times (of files, and of folders inside
+/// All below `root` but the ledger's log and its head, which tell of interruptions: modes, times (of files, and of folders inside
 /// generations), bytes.
 fn tree(root: &Path) -> Tree {
     let mut out = Tree::new();
     for entry in walkdir::WalkDir::new(root).min_depth(1) {
         let entry = entry.expect("walk");
         let name = entry.path().strip_prefix(root).expect("below").to_str().expect("utf-8").to_owned();
-        if name == "ledger/log" {
+        if name == "ledger/log" || name == "ledger/head" || name == "ledger/new-head" {
             continue;
         }
         let meta = entry.path().symlink_metadata().expect("stat");

@@ -279,6 +279,20 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::set_permissions(file, mode).expect("chmod");
 }
 
+/// Lets the head name the last whole line of `log`, as it is when the next append is cut short.
+fn set_head(root: &Path, log: &[u8]) {
+    let lines: Vec<&[u8]> = log.split_inclusive(|b| *b == b'\n').filter(|l| l.ends_with(b"\n")).collect();
+    let head = root.join("ledger/head");
+    match lines.last() {
+        None => fs::remove_file(head).expect("rm"),
+        Some(last) => {
+            let value: serde_json::Value = serde_json::from_slice(last).expect("a line");
+            let text = format!("{} {}\n", lines.len(), value["line"].as_str().expect("its digest"));
+            fs::write(head, text).expect("write");
+        }
+    }
+}
+
 #[test]
 fn a_changed_ledger_is_found() {
     let (_dir, root, _) = site_and_outside();
@@ -315,6 +329,7 @@ fn a_changed_ledger_is_found() {
     assert_eq!(Ledger::parse(&holes).expect("parse").records, whole[..6]);
     // Cut inside the last line: mended by the next append.
     fs::write(&log, &good[..good.len() - 9]).expect("write");
+    set_head(&root, &good[..last_line]);
     let site = open(&root);
     assert_eq!(site.status().expect("status").ledger_torn_bytes, (good.len() - 9 - last_line) as u64);
     assert_eq!(site.state().expect("state").heads["s"], release(2), "current says that the switch took place");
@@ -324,6 +339,70 @@ fn a_changed_ledger_is_found() {
     let mut lines: Vec<&[u8]> = good.split_inclusive(|b| *b == b'\n').collect();
     lines.swap(2, 3);
     assert!(matches!(Ledger::parse(&lines.concat()), Err(SiteError::Damaged { .. })));
+}
+
+#[test]
+fn a_log_that_lost_lines_is_found_by_its_head() {
+    let (_dir, root, _) = site_and_outside();
+    import(&lock(&root), 2).expect("import");
+    let (log, head) = (root.join("ledger/log"), root.join("ledger/head"));
+    let (good, named) = (fs::read(&log).expect("log"), fs::read(&head).expect("head"));
+    let ends: Vec<usize> = good.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1).collect();
+    let refused = |what: &str| assert_eq!(open(&root).history().expect_err(what).class(), Class::Damaged, "{what}");
+    // A log that was cut, in a line or between two.
+    for len in ends.iter().flat_map(|end| [end - 1, *end]).filter(|len| *len < good.len()) {
+        fs::write(&log, &good[..len]).expect("write");
+        refused(&format!("the head names a line that is gone: {len} bytes"));
+        set_head(&root, &good[..len]);
+        assert!(open(&root).history().is_ok(), "an append that did not finish: {len} bytes");
+        fs::write(&head, &named).expect("write");
+    }
+    // A head that is behind is what a crash leaves; one that is missing or names another line is not.
+    fs::write(&log, &good).expect("write");
+    for end in &ends {
+        set_head(&root, &good[..*end]);
+        assert_eq!(open(&root).history().expect("a head that is behind").len(), ends.len());
+    }
+    for text in ["1 ", "x", "", "07 "] {
+        fs::write(&head, text).expect("write");
+        refused(text);
+    }
+    fs::remove_file(&head).expect("rm");
+    refused("no head");
+}
+
+#[test]
+fn what_is_learned_and_let_in_is_kept() {
+    use crate::trust::order::{Learned, Veto};
+    let (_dir, root, _) = site_and_outside();
+    let writer = lock(&root);
+    let veto =
+        |n: u8| Veto { release: Digest([n; 32]), statement: Digest([n; 32]), owner: "carol".into(), comment: None };
+    let learned = Learned { vetoes: (0..40).map(veto).collect(), ..Learned::default() };
+    let text = "\"".repeat(crate::limits::STATEMENT); // JSON doubles it
+    let kept: Vec<ledger::Kept> =
+        (0..20).map(|_| ledger::Kept { text: text.clone(), signature: text.clone() }).collect();
+    writer.record_learned(&learned, kept.clone(), NOW).expect("forty vetoes and twenty statements, in several lines");
+    let lines = writer.history().expect("history").len();
+    writer.record_learned(&learned, kept, NOW).expect("again");
+    assert_eq!(writer.history().expect("history").len(), lines, "nothing new, no line");
+    // A floor counts with the switch that brings its release, not before.
+    let admission = |sequence, time_floor| Admission {
+        release: release(sequence),
+        order: "newer".into(),
+        policy: policy().digest,
+        vouchers: vec![],
+        time_floor,
+    };
+    writer.record_admission(admission(2, 50), NOW).expect("admit");
+    assert_eq!(writer.state().expect("state").time_floor, 0);
+    import(&writer, 2).expect("import");
+    assert_eq!(writer.state().expect("state").time_floor, 50);
+    writer.record_admission(admission(3, 40), NOW).expect("admit");
+    import(&writer, 3).expect("import");
+    drop(writer);
+    let state = open(&root).state().expect("state");
+    assert_eq!((state.time_floor, state.known, state.lost), (50, learned, false));
 }
 
 #[test]

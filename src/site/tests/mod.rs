@@ -101,7 +101,7 @@ fn lock(root: &Path) -> Writer {
 }
 
 fn new_site(root: &Path) -> Site {
-    Site::init_on(sound(root), &SiteConfig::default(), policy(), NOW).expect("init")
+    Site::init_on(sound(root), &SiteConfig::default(), policy(), false, NOW).expect("init")
 }
 
 #[test]
