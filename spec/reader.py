@@ -11,7 +11,7 @@ import hashlib, json, os, re, struct, subprocess, sys, tempfile, unicodedata, zl
 
 MIB = 1 << 20
 KINDS = ["file", "image", "rpm", "repodata", "deb", "wheel", "sdist", "chart", "gomod"]
-SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases", 8: "expansions"}
+SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases", 8: "expansions", 9: "extents"}
 FEATURES = ["base/1"]
 
 

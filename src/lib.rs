@@ -8,11 +8,13 @@
 
 pub mod cbor;
 pub mod class;
+pub mod deflate;
 pub mod digest;
 pub mod limits;
 pub mod model;
 pub mod monitor;
 pub mod parallel;
+pub mod patch;
 pub mod relpath;
 
 pub mod codec;

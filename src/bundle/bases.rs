@@ -7,24 +7,27 @@ use super::BundleError;
 use super::sources::Sources;
 use crate::digest::{Blob, HashingReader};
 use crate::format::FormatError;
-use crate::format::table::ExpansionRow;
-use crate::kind::{BlobReader, KindError, ReadSeek};
+use crate::format::table::{ExpansionRow, ExtentRow};
+use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::monitor::Monitor;
+use crate::patch::{self, Extent, Joined, Old, PatchError};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
 
 /// A file without a name: it is gone when it is dropped, also when the process is killed.
-pub trait ScratchFile: Send + Sync {
+pub trait ScratchFile: ReadAt {
     /// Writes all of `buf` at `offset`.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
-    /// Fills `buf` from `offset`.
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
 }
+
+/// Makes scratch files.
+pub type Scratch<'a> = dyn Fn() -> io::Result<Box<dyn ScratchFile>> + Sync + 'a;
 
 /// Where base blobs come from and where scratch files go.
 #[derive(Clone, Copy)]
@@ -32,7 +35,7 @@ pub struct Workplace<'a> {
     /// Gives base blobs.
     pub bases: &'a dyn BlobReader,
     /// Makes a scratch file.
-    pub scratch: &'a (dyn Fn() -> io::Result<Box<dyn ScratchFile>> + Sync),
+    pub scratch: &'a Scratch<'a>,
 }
 
 impl std::fmt::Debug for Workplace<'_> {
@@ -42,9 +45,8 @@ impl std::fmt::Debug for Workplace<'_> {
 }
 
 impl Workplace<'static> {
-    /// Without bases, for bundles that need none.
-    pub const NONE: Workplace<'static> =
-        Workplace { bases: &Nothing, scratch: &|| Err(io::Error::other("there is no scratch space")) };
+    /// Without bases, and with scratch files in the folder for temporary ones.
+    pub const NONE: Workplace<'static> = Workplace { bases: &Nothing, scratch: &temporary };
 }
 
 struct Nothing;
@@ -67,37 +69,22 @@ pub(super) struct Needs {
     pub whole: BTreeSet<Blob>,
 }
 
+/// The bytes of a source, once they were asked for.
+type Slot = Mutex<Option<Arc<dyn ReadAt>>>;
+
 /// See the module.
 pub(super) struct Bases<'a> {
     work: Workplace<'a>,
-    sources: &'a Sources,
-    /// A scratch file for each expansion that is needed.
-    expanded: Vec<Option<Arc<dyn ScratchFile>>>,
-    /// The base blob that was read last, open.
-    last: Mutex<Option<(usize, Box<dyn ReadSeek + 'a>)>>,
+    sources: Arc<Sources>,
+    slots: Vec<Slot>,
 }
 
 impl<'a> Bases<'a> {
-    /// Hashes and expands what is needed.
-    pub fn open(
-        sources: &'a Sources,
-        needs: &Needs,
-        work: Workplace<'a>,
-        threads: usize,
-        monitor: &dyn Monitor,
-    ) -> Result<Bases<'a>, BundleError> {
-        Bases::prove(sources, needs, work, threads, monitor)?;
-        let mut out = Bases { work, sources, expanded: Vec::new(), last: Mutex::new(None) };
-        out.expanded.resize_with(sources.expansions.len(), || None);
-        for n in &needs.sources {
-            if let Some((at, row)) = sources.expansion(*n) {
-                let file = out.expand(row)?;
-                if let Some(slot) = out.expanded.get_mut(at) {
-                    *slot = Some(file.into());
-                }
-            }
-        }
-        Ok(out)
+    /// Nothing is opened yet. What is used must have been proven.
+    pub fn new(sources: &Arc<Sources>, work: Workplace<'a>) -> Bases<'a> {
+        let mut slots = Vec::new();
+        slots.resize_with(sources.count(), Slot::default);
+        Bases { work, sources: sources.clone(), slots }
     }
 
     /// Hashes what is needed; all that cannot be had or has another digest is one error.
@@ -125,12 +112,45 @@ impl<'a> Bases<'a> {
         if lacking.is_empty() { Ok(()) } else { Err(BundleError::Lacking(lacking)) }
     }
 
-    fn expand(&self, row: &ExpansionRow) -> Result<Box<dyn ScratchFile>, BundleError> {
+    /// A new scratch file.
+    pub fn scratch(&self) -> Result<Box<dyn ScratchFile>, BundleError> {
+        (self.work.scratch)().map_err(BundleError::Scratch)
+    }
+
+    /// The bytes of source `n`: expanded, or copied to where they can be read at any place, when they are first asked for.
+    pub fn source(&self, n: usize) -> Result<Arc<dyn ReadAt>, BundleError> {
+        let absent = || FormatError::rule("a source", format!("there is no source {n}"));
+        let mut slot = self.slots.get(n).ok_or_else(absent)?.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = slot.as_ref() {
+            return Ok(open.clone());
+        }
+        let opened = match self.sources.expansion(n) {
+            Some((_, row)) => self.expand(row)?,
+            None => self.plain(self.sources.bases.get(n).ok_or_else(absent)?)?,
+        };
+        *slot = Some(opened.clone());
+        Ok(opened)
+    }
+
+    fn plain(&self, base: &Blob) -> Result<Arc<dyn ReadAt>, BundleError> {
+        if let Some(open) = self.work.bases.open_at(base).map_err(|e| unavailable(base, e))? {
+            return Ok(open.into());
+        }
+        let (file, mut at) = (self.scratch()?, 0u64);
+        self.whole(base, &mut |piece| {
+            file.write_at(piece, at).map_err(BundleError::Scratch)?;
+            at += piece.len() as u64;
+            Ok(())
+        })?;
+        Ok(Arc::new(Readable(file)))
+    }
+
+    fn expand(&self, row: &ExpansionRow) -> Result<Arc<dyn ReadAt>, BundleError> {
         let base = usize::try_from(row.base).ok().and_then(|n| self.sources.bases.get(n));
         let base = base.ok_or_else(|| FormatError::rule("an expansion", "it has no base"))?;
         let mut reader = open(self.work.bases, base)?;
         reader.seek(SeekFrom::Start(row.offset)).map_err(|source| unreadable(base, source))?;
-        let file = (self.work.scratch)().map_err(BundleError::Scratch)?;
+        let file = self.scratch()?;
         let (mut at, mut failed) = (0u64, None);
         let put = |plain: &[u8]| match file.write_at(plain, at) {
             Ok(()) => {
@@ -151,7 +171,7 @@ impl<'a> Bases<'a> {
                 format!("{} bytes at {} of base {} do not expand as it says", row.len, row.offset, base.digest),
             )
             .into()),
-            (None, Ok(true)) => Ok(file),
+            (None, Ok(true)) => Ok(Arc::new(Readable(file))),
         }
     }
 
@@ -163,46 +183,74 @@ impl<'a> Bases<'a> {
         len: u64,
         out: &mut dyn FnMut(&[u8]) -> Result<(), BundleError>,
     ) -> Result<(), BundleError> {
+        let source = self.source(n)?;
         let mut buf = vec![0u8; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
         let mut done = 0u64;
         while done < len {
             let size = usize::try_from(len - done).unwrap_or(PIECE).min(PIECE);
             let piece = buf.get_mut(..size).unwrap_or_default();
-            self.read(n, offset + done, piece)?;
+            source.read_exact_at(piece, offset + done).map_err(BundleError::Scratch)?;
             out(piece)?;
             done += size as u64;
         }
         Ok(())
     }
 
-    /// Fills `buf` from `offset` of source `n`.
-    pub fn read(&self, n: usize, offset: u64, buf: &mut [u8]) -> Result<(), BundleError> {
-        let absent = || FormatError::rule("a source", format!("source {n} was not opened"));
-        if let Some((at, _)) = self.sources.expansion(n) {
-            let file = self.expanded.get(at).and_then(Option::as_ref).ok_or_else(absent)?;
-            return file.read_exact_at(buf, offset).map_err(BundleError::Scratch);
-        }
-        let base = self.sources.bases.get(n).ok_or_else(absent)?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_none_or(|(have, _)| *have != n) {
-            *last = Some((n, open(self.work.bases, base)?));
-        }
-        let Some((_, reader)) = last.as_mut() else { return Err(absent().into()) };
-        let read = reader.seek(SeekFrom::Start(offset)).and_then(|_| reader.read_exact(buf));
-        read.map_err(|source| unreadable(base, source))
-    }
-
     /// Gives all of a blob that is its own base.
     pub fn whole(&self, blob: &Blob, out: &mut dyn FnMut(&[u8]) -> Result<(), BundleError>) -> Result<(), BundleError> {
         pieces(&mut open(self.work.bases, blob)?, blob, out)
     }
+
+    /// What a patch makes of extents of sources.
+    pub fn patched(&self, stored: &[u8], plain_len: u32, extents: &[ExtentRow]) -> Result<Vec<u8>, BundleError> {
+        let parts = extents.iter().map(|row| {
+            let n = usize::try_from(row.source).unwrap_or(usize::MAX);
+            Ok(Opened { bytes: self.source(n)?, len: self.sources.len_of(n).unwrap_or(0) })
+        });
+        let parts = parts.collect::<Result<Vec<Opened>, BundleError>>()?;
+        let joined = parts.iter().zip(extents).map(|(of, row)| Extent { of, offset: row.offset, len: row.len });
+        let old = Joined::new(joined.collect())
+            .map_err(|n| FormatError::rule("a patch", format!("its extent {n} lies outside its source")))?;
+        patch::apply(stored, plain_len, &old).map_err(|e| match e {
+            PatchError::Old { source, .. } => BundleError::Scratch(source),
+            other => FormatError::rule("a patch", other.to_string()).into(),
+        })
+    }
+}
+
+/// A source as old content of a patch.
+struct Opened {
+    bytes: Arc<dyn ReadAt>,
+    len: u64,
+}
+
+impl Old for Opened {
+    fn size(&self) -> u64 {
+        self.len
+    }
+    fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
+        self.bytes.read_exact_at(buf, at)
+    }
+}
+
+/// A scratch file that is only read any more.
+pub(super) struct Readable(pub Box<dyn ScratchFile>);
+
+impl ReadAt for Readable {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
 }
 
 fn open<'a>(reader: &'a dyn BlobReader, blob: &Blob) -> Result<Box<dyn ReadSeek + 'a>, BundleError> {
-    reader.open(blob).map_err(|e| match e {
+    reader.open(blob).map_err(|e| unavailable(blob, e))
+}
+
+fn unavailable(blob: &Blob, e: KindError) -> BundleError {
+    match e {
         KindError::MissingBlob(_) => BundleError::Lacking(vec![*blob]),
         other => unreadable(blob, io::Error::other(other)),
-    })
+    }
 }
 
 fn unreadable(blob: &Blob, source: io::Error) -> BundleError {
@@ -277,20 +325,19 @@ fn inflate(compressed: &mut dyn Read, row: &ExpansionRow, mut put: impl FnMut(&[
 
 /// A scratch file in the folder for temporary files.
 pub fn temporary() -> io::Result<Box<dyn ScratchFile>> {
-    Ok(Box::new(Temporary(Mutex::new(tempfile::tempfile()?))))
+    Ok(Box::new(Temporary(tempfile::tempfile()?)))
 }
 
-struct Temporary<F>(Mutex<F>);
+struct Temporary<F>(F);
 
-impl<F: Read + Write + io::Seek + Send> ScratchFile for Temporary<F> {
+impl<F: FileExt + Send + Sync> ScratchFile for Temporary<F> {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        file.write_all(buf)
+        self.0.write_all_at(buf, offset)
     }
+}
+
+impl<F: FileExt + Send + Sync> ReadAt for Temporary<F> {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(buf)
+        self.0.read_exact_at(buf, offset)
     }
 }

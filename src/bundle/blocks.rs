@@ -6,12 +6,13 @@
 //! hashed once, on the thread that stores the block. See `spec/rationale.md`, section "Chunking".
 
 use super::BundleError;
+use super::built::SourceRun;
 use crate::codec::block::{self, StoredBlock};
 use crate::codec::chunk;
 use crate::digest::{Blob, Digest, HashingReader, hash_reader};
 use crate::format::FormatError;
 use crate::format::section::Segment;
-use crate::format::table::{BlockRow, ChunkRow};
+use crate::format::table::{BlockRow, ChunkRow, Codec};
 use crate::limits;
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -28,6 +29,27 @@ pub(super) struct RawBlock {
     plain: Vec<u8>,
     chunks: u32,
     alone: Option<Alone>,
+    patch: Option<Patched>,
+}
+
+/// A block that comes ready from outside.
+pub struct ReadyBlock {
+    /// Its plain bytes; empty for a patch.
+    pub plain: Vec<u8>,
+    /// Its chunks.
+    pub chunks: Vec<ChunkRow>,
+    /// The patch that it is.
+    pub patch: Option<Patched>,
+}
+
+/// A patch as a block.
+pub struct Patched {
+    /// Its stored form.
+    pub stored: Vec<u8>,
+    /// Bytes that it makes.
+    pub plain_len: u32,
+    /// What it is made against, one after another.
+    pub extents: Vec<SourceRun>,
 }
 
 /// The only chunk of a block, whose digest is still to be made.
@@ -51,6 +73,13 @@ impl RawBlock {
 
     /// Compresses it where that wins.
     pub fn store(self, level: i32) -> Result<Done, BundleError> {
+        if let Some(Patched { stored, plain_len, extents }) = self.patch {
+            let extents = u32::try_from(extents.len()).ok().filter(|n| (1..1 << 24).contains(n));
+            let extents = extents.ok_or_else(|| FormatError::rule("a patch", "it has too many extents"))?;
+            let (digest, stored_len) = (Digest::of(&stored), stored.len() as u32);
+            let row = BlockRow { digest, stored_len, plain_len, chunks: self.chunks, codec: Codec::Patch(extents) };
+            return Ok(Done { block: StoredBlock { row, stored }, chunk: None });
+        }
         let Some(alone) = self.alone else {
             return Ok(Done { block: block::store(self.plain, self.chunks, level, None)?, chunk: None });
         };
@@ -113,6 +142,19 @@ impl Cutter {
         }
     }
 
+    /// Takes a block that is ready; gives the number of its first chunk.
+    pub fn ready(&mut self, block: ReadyBlock, emit: &mut Emit<'_>) -> io::Result<u64> {
+        self.close(None, emit)?;
+        let first = self.chunks.len() as u64;
+        let chunks = block.chunks.len() as u32;
+        for row in block.chunks {
+            self.known.entry(row.digest).or_insert(self.chunks.len() as u64);
+            self.chunks.push(row);
+        }
+        let block = RawBlock { plain: block.plain, chunks, alone: None, patch: block.patch };
+        if emit(block) { Ok(first) } else { Err(io::Error::other("the writing was stopped")) }
+    }
+
     /// Stores what is left.
     pub fn finish(&mut self, emit: &mut Emit<'_>) {
         let _stopped = self.close(None, emit);
@@ -137,7 +179,11 @@ impl Cutter {
         }
         let plain = std::mem::take(&mut self.plain);
         let chunks = std::mem::take(&mut self.open_chunks);
-        if emit(RawBlock { plain, chunks, alone }) { Ok(()) } else { Err(io::Error::other("the writing was stopped")) }
+        if emit(RawBlock { plain, chunks, alone, patch: None }) {
+            Ok(())
+        } else {
+            Err(io::Error::other("the writing was stopped"))
+        }
     }
 
     fn room(&self) -> usize {

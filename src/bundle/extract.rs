@@ -3,17 +3,18 @@
 //! It reads a block for each run of chunks it needs, so that all blobs of a bundle are had faster by unpacking it.
 //! Specified in `spec/bundle.md`, section "Blocks, chunks, recipes".
 
-use super::bases::{Bases, Workplace};
-use super::materialize::{Tables, recipe_needs};
+use super::bases::{Bases, Needs, Readable, ScratchFile, Workplace, temporary};
+use super::maker::Maker;
+use super::materialize::BlobSink;
+use super::tables::Tables;
+use super::walk::{Planner, Walk};
 use super::{Bundle, BundleError, Medium, read_range};
-use crate::codec::block;
-use crate::digest::{Blob, Digest, HashingWriter};
+use crate::digest::{Blob, Digest, Hasher};
 use crate::format::FormatError;
-use crate::format::section::Segment;
-use crate::kind::{BlobReader, KindError, ReadSeek};
+use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::monitor::Silent;
 use std::io::{self, Seek as _, SeekFrom, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Reads single blobs.
 pub struct Extractor<'a, M, T> {
@@ -21,8 +22,12 @@ pub struct Extractor<'a, M, T> {
     tables: Tables,
     /// For each blob of the table, the number of its recipe.
     recipes: Vec<usize>,
+    /// The block that was read last.
     last: Mutex<Option<(usize, Vec<u8>)>>,
     work: Workplace<'a>,
+    bases: Bases<'a>,
+    /// Bases that were hashed.
+    proven: Mutex<Needs>,
 }
 
 impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
@@ -36,7 +41,9 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
                 *slot = n;
             }
         }
-        Ok(Extractor { bundle, tables, recipes, last: Mutex::new(None), work })
+        let bases = Bases::new(&tables.sources, work);
+        let (last, proven) = (Mutex::default(), Mutex::default());
+        Ok(Extractor { bundle, tables, recipes, last, work, bases, proven })
     }
 
     /// Where in the file a blob begins, as a number that only orders blobs: reading them in this order reads most blocks
@@ -50,51 +57,72 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         let missing = || BundleError::from(FormatError::rule("the release", format!("it has no blob {}", blob.digest)));
         let number = self.tables.blobs.binary_search(blob).map_err(|_| missing())?;
         let recipe = self.recipes.get(number).and_then(|n| self.tables.recipes.get(*n)).ok_or_else(missing)?;
-        let mut out = HashingWriter::new(out);
-        let bases = Bases::open(&self.tables.sources, &recipe_needs(recipe, blob), self.work, 1, &Silent)?;
-        for segment in &recipe.segments {
-            let mut put = |piece: &[u8]| out.write_all(piece).map_err(BundleError::Write);
-            match segment {
-                Segment::Chunks { first, count } => {
-                    for chunk in *first..*first + *count {
-                        self.chunk(chunk, &mut out)?;
-                    }
-                }
-                Segment::Base { source, offset, len } => bases.copy(*source as usize, *offset, *len, &mut put)?,
-                Segment::Itself => bases.whole(blob, &mut put)?,
-            }
-        }
-        let (_, made) = out.finish();
-        if made == *blob { Ok(()) } else { Err(BundleError::Restored(blob.digest)) }
+        self.prove(self.tables.recipe_needs(recipe, blob))?;
+        let mut planner = Planner::new(&self.tables);
+        Walk::new(&self.tables, false).recipe(recipe, true, &mut planner)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut next = |n: usize| match last.take() {
+            Some((have, plain)) if have == n => Ok(plain),
+            _ => self.block(n),
+        };
+        let mut sink = Single(out, Hasher::new());
+        let mut maker = Maker::new(&self.tables, &self.bases, &mut sink, &mut next, planner.plan.kept, 1);
+        let made = Walk::new(&self.tables, false).recipe(recipe, true, &mut maker);
+        let block = maker.into_block();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = block.or(last);
+        made
     }
 
-    fn chunk(&self, number: u64, out: &mut dyn Write) -> Result<(), BundleError> {
-        let blocks = &self.tables.blocks;
-        let n = blocks.block_of(number);
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.as_ref().is_none_or(|(have, _)| *have != n) {
-            *last = Some((n, self.block(n)?));
-        }
-        let first = blocks.first_chunk.get(n).copied().unwrap_or(0);
-        let len = |c: u64| self.tables.chunks.get(c as usize).map_or(0, |row| row.len as usize);
-        let offset: usize = (first..number).map(len).sum();
-        let plain = last.as_ref().map(|(_, plain)| plain.as_slice()).unwrap_or_default();
-        let bytes = plain.get(offset..offset + len(number)).unwrap_or_default();
-        out.write_all(bytes).map_err(BundleError::Write)
+    /// Hashes bases that were not hashed before.
+    fn prove(&self, mut needs: Needs) -> Result<(), BundleError> {
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        needs.sources.retain(|n| !proven.sources.contains(n));
+        needs.whole.retain(|b| !proven.whole.contains(b));
+        Bases::prove(&self.tables.sources, &needs, self.work, 1, &Silent)?;
+        proven.sources.extend(needs.sources);
+        proven.whole.extend(needs.whole);
+        Ok(())
     }
 
     fn block(&self, n: usize) -> Result<Vec<u8>, BundleError> {
-        let blocks = &self.tables.blocks;
-        let (Some(row), Some(at)) = (blocks.rows.get(n), blocks.at.get(n)) else {
-            return Err(FormatError::rule("a block", "there is none of that number").into());
-        };
-        let stored = read_range(&self.bundle.sealed.medium, *at, row.stored_len.into())?;
-        block::restore(row, stored).map_err(|source| BundleError::Block {
-            number: n as u64,
-            at: *at,
-            len: row.stored_len,
-            source,
-        })
+        let (row, at) = self.tables.blocks.place(n)?;
+        let stored = read_range(&self.bundle.sealed.medium, at, row.stored_len.into())?;
+        self.tables.restore(n, &row, stored, &self.bases).map_err(|e| e.of_block(n, at, &row))
+    }
+}
+
+/// One blob on its way out.
+struct Single<W>(W, Hasher);
+
+impl<W: Write> BlobSink for Single<W> {
+    type Error = BundleError;
+
+    fn wants(&mut self, _: &Blob) -> Result<bool, BundleError> {
+        Ok(true)
+    }
+    fn begin(&mut self, _: &Blob) -> Result<(), BundleError> {
+        Ok(())
+    }
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+        self.1.update(bytes);
+        self.0.write_all(bytes).map_err(BundleError::Write)
+    }
+    fn finish(&mut self, blob: &Blob) -> Result<bool, BundleError> {
+        Ok(std::mem::take(&mut self.1).finish() == *blob)
+    }
+    fn reads_back(&self) -> bool {
+        false
+    }
+    fn read_back(&mut self, blob: &Blob, _: u64, _: &mut [u8]) -> Result<(), BundleError> {
+        Err(BundleError::Restored(blob.digest))
+    }
+}
+
+/// A blob that cannot be had, as readers of kinds say it.
+fn of_kind(blob: &Blob) -> impl FnOnce(BundleError) -> KindError + '_ {
+    move |e| match e {
+        BundleError::Lacking(_) => KindError::MissingBlob(blob.digest),
+        other => KindError::Io(io::Error::other(other)),
     }
 }
 
@@ -102,12 +130,26 @@ impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {
     /// Through an unlinked scratch file.
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
         let mut file = tempfile::tempfile()?;
-        self.copy(blob, &mut file).map_err(|e| match e {
-            BundleError::Lacking(_) => KindError::MissingBlob(blob.digest),
-            other => KindError::Io(io::Error::other(other)),
-        })?;
+        self.copy(blob, &mut file).map_err(of_kind(blob))?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(file))
+    }
+
+    fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
+        struct Out<'a>(&'a dyn ScratchFile, u64);
+        impl Write for Out<'_> {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.0.write_at(buf, self.1)?;
+                self.1 += buf.len() as u64;
+                Ok(buf.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let file = temporary()?;
+        self.copy(blob, &mut Out(&*file, 0)).map_err(of_kind(blob))?;
+        Ok(Some(Box::new(Readable(file))))
     }
 
     fn find(&self, digest: &Digest) -> Option<Blob> {

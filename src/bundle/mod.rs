@@ -9,22 +9,30 @@
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
+use crate::format::table::BlockRow;
 use std::io;
 
 mod bases;
 mod blocks;
+mod built;
 mod extract;
 mod index;
 pub mod index_only;
+mod maker;
 mod materialize;
+mod prove;
 mod recipes;
 mod sealed;
 mod sources;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod writer;
 
-pub use bases::{ScratchFile, Workplace, temporary};
+pub use bases::{Scratch, ScratchFile, Workplace, temporary};
+pub use blocks::{Patched, ReadyBlock};
+pub use built::{Expansion, SourceRun};
 pub use extract::Extractor;
 pub use index::Bundle;
 pub use materialize::{BaseUse, BlobSink, Materialized};
@@ -148,6 +156,15 @@ pub enum BundleError {
     /// Base blobs cannot be had, or are not what they are called.
     #[error("{} blobs that this bundle builds on are not here or are damaged, such as {}", .0.len(), .0.first().map(|b| b.digest.hex()).unwrap_or_default())]
     Lacking(Vec<Blob>),
+    /// An encoder does not make what the recipe says.
+    #[error("the blob {blob} cannot be replayed")]
+    Replay {
+        /// Which blob.
+        blob: Digest,
+        /// Why.
+        #[source]
+        source: crate::deflate::Error,
+    },
     /// A scratch file.
     #[error("cannot use scratch space")]
     Scratch(#[source] io::Error),
@@ -165,6 +182,18 @@ pub enum BundleError {
     },
 }
 
+impl BundleError {
+    /// What is wrong with the bytes of a block, told with its place.
+    fn of_block(self, number: usize, at: u64, row: &BlockRow) -> BundleError {
+        match self {
+            BundleError::Format(source) => {
+                BundleError::Block { number: number as u64, at, len: row.stored_len, source }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Classified for BundleError {
     fn class(&self) -> Class {
         match self {
@@ -174,7 +203,7 @@ impl Classified for BundleError {
                 e.class()
             }
             BundleError::Changed { .. } | BundleError::Scratch(_) => Class::Failed,
-            BundleError::Restored(_) => Class::Damaged,
+            BundleError::Restored(_) | BundleError::Replay { .. } => Class::Damaged,
             BundleError::Sink { class, .. } | BundleError::Seal { class, .. } => *class,
             BundleError::NoBlocks(_) | BundleError::Lacking(_) => Class::Usage,
         }
@@ -192,7 +221,9 @@ impl Classified for BundleError {
                 Some("it is a delta: bring in a release that carried them, or a full bundle".into())
             }
             BundleError::Scratch(_) => Some("make room for temporary files, then run the same command again".into()),
-            BundleError::Restored(_) => Some("tell the sender; their pouch or their machine is at fault".into()),
+            BundleError::Restored(_) | BundleError::Replay { .. } => {
+                Some("tell the sender; their pouch or their machine is at fault".into())
+            }
             _ if self.class() == Class::Damaged => {
                 Some("copy the bundle again from its source; `pouch verify` names every damaged part".into())
             }

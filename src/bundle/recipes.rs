@@ -4,12 +4,15 @@
 
 use super::Medium;
 use super::index::Bundle;
+use super::maker;
 use super::sources::Sources;
+use crate::deflate::family::FAMILIES;
 use crate::digest::Blob;
 use crate::format::FormatError;
-use crate::format::root::BASE;
+use crate::format::root::{BASE, PATCH, replay};
 use crate::format::section::{Recipe, Segment};
-use crate::format::table::ChunkRow;
+use crate::format::table::{ChunkRow, ExtentRow};
+use std::collections::BTreeSet;
 
 fn broken<T>(why: String) -> Result<T, FormatError> {
     Err(FormatError::rule("the recipes", why))
@@ -20,6 +23,12 @@ fn broken<T>(why: String) -> Result<T, FormatError> {
 pub(super) struct Used {
     /// Bases, or blobs that are their own.
     pub base: bool,
+    /// Patches.
+    pub patch: bool,
+    /// Families of encoders.
+    pub families: BTreeSet<&'static str>,
+    /// Plain bytes of all replays.
+    pub replayed: u64,
 }
 
 /// Every blob once; chunks first used in ascending order without a gap; sources there and used; lengths add up.
@@ -28,8 +37,12 @@ pub(super) fn check(
     blobs: &[Blob],
     chunks: &[ChunkRow],
     sources: &Sources,
+    extents: &[ExtentRow],
 ) -> Result<Used, FormatError> {
     let mut walk = Walk::new(chunks, sources);
+    walk.used.base = !sources.bases.is_empty();
+    walk.used.patch = !extents.is_empty();
+    extents.iter().try_for_each(|row| walk.source(row.source.into(), row.offset, row.len, "a patch"))?;
     let mut seen = vec![false; blobs.len()];
     for recipe in recipes {
         let n = usize::try_from(recipe.blob).unwrap_or(usize::MAX);
@@ -94,18 +107,34 @@ impl<'a> Walk<'a> {
                 Ok(self.offset(end).saturating_sub(self.offset(*first)))
             }
             Segment::Base { source, offset, len } => {
-                let n = usize::try_from(*source).unwrap_or(usize::MAX);
-                let whole = self.sources.len_of(n);
-                let inside = offset.checked_add(*len).zip(whole).is_some_and(|(end, whole)| end <= whole);
-                match self.taken.get_mut(n) {
-                    Some(taken) if inside && *len > 0 => *taken = true,
-                    _ => return broken(format!("blob {blob}: source {source} has no {len} bytes at {offset}")),
-                }
+                self.source(*source, *offset, *len, &format!("blob {blob}"))?;
                 self.used.base = true;
+                Ok(*len)
+            }
+            Segment::Replay { encoder, checkpoints, len, parts } => {
+                if parts.iter().any(|p| matches!(p, Segment::Replay { .. })) || *len == 0 {
+                    return broken(format!("blob {blob}: a replay is empty or holds another"));
+                }
+                let plain = self.segments(blob, parts)?;
+                let stream = maker::parse(encoder, &checkpoints.0, *len, plain)?;
+                self.used.families.insert(stream.identity.family().name);
+                self.used.replayed = self.used.replayed.saturating_add(plain);
                 Ok(*len)
             }
             Segment::Itself => broken(format!("blob {blob} is its own base and is more than that")),
         }
+    }
+
+    /// A run of a source, which lies inside it.
+    fn source(&mut self, source: u64, offset: u64, len: u64, what: &str) -> Result<(), FormatError> {
+        let n = usize::try_from(source).unwrap_or(usize::MAX);
+        let whole = self.sources.len_of(n);
+        let inside = offset.checked_add(len).zip(whole).is_some_and(|(end, whole)| end <= whole);
+        match self.taken.get_mut(n) {
+            Some(taken) if inside && len > 0 => *taken = true,
+            _ => return broken(format!("{what}: source {source} has no {len} bytes at {offset}")),
+        }
+        Ok(())
     }
 
     fn offset(&self, chunk: u64) -> u64 {
@@ -117,20 +146,26 @@ impl<M: Medium, T> Bundle<M, T> {
     /// The carriage requires exactly the features that it uses, and states the scratch space that they take.
     pub(super) fn check_features(&self, used: &Used, sources: &Sources) -> Result<(), FormatError> {
         let listed = |feature: &str| self.carriage.requires.iter().any(|f| f == feature);
+        let replays = FAMILIES.iter().map(|f| (replay(f.name), used.families.contains(f.name)));
         let mut unused = Vec::new();
-        for (feature, used) in [(BASE, used.base)] {
-            match (listed(feature), used) {
+        for (feature, used) in [(BASE.to_owned(), used.base), (PATCH.to_owned(), used.patch)].into_iter().chain(replays)
+        {
+            match (listed(&feature), used) {
                 (false, true) => return broken(format!("they need {feature}, which the carriage root does not list")),
-                (true, false) => unused.push(feature.to_owned()),
+                (true, false) => unused.push(feature),
                 _ => {}
             }
         }
         if !unused.is_empty() {
             return Err(FormatError::Unused(unused));
         }
-        match sources.expanded_len() == Some(self.carriage.scratch) {
+        let scratch = sources.expanded_len().and_then(|n| n.checked_add(used.replayed));
+        match scratch == Some(self.carriage.scratch) {
             true => Ok(()),
-            false => Err(FormatError::rule("the carriage root", "its scratch space is not what its expansions take")),
+            false => Err(FormatError::rule(
+                "the carriage root",
+                "its scratch space is not what its expansions and replays take",
+            )),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! It is given artifacts and a feed of blobs, and writes to any `io::Write`; it finds nothing and signs nothing itself.
 //! Specified in `spec/bundle.md`, section "Writing".
 
-use super::blocks::{Cutter, Done, RawBlock};
+use super::blocks::{Cutter, Done, RawBlock, ReadyBlock};
+use super::built::{Built, SourceRun};
 use super::index::check_places;
 use super::{BundleError, Ids};
 use crate::codec::block;
@@ -11,9 +12,7 @@ use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
 use crate::format::frame::{self, Footer, Form};
-use crate::format::root::{
-    BASE, BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema,
-};
+use crate::format::root::{BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema};
 use crate::format::section::{ArtifactRow, Recipe, SectionKind, Segment, check_facts, encode_list};
 use crate::format::table::{self, BlockRow, Row};
 use crate::limits;
@@ -160,6 +159,10 @@ pub trait Put {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError>;
     /// Leaves one blob out: whoever unpacks has it already.
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError>;
+    /// Takes a block that is ready; gives the number of its first chunk.
+    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError>;
+    /// Takes one blob as segments of chunks that were put before.
+    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError>;
 }
 
 type Queue<'f> = parallel::Feed<'f, RawBlock, Result<Done, BundleError>>;
@@ -174,11 +177,16 @@ struct Producer<'a, 'f> {
     feed: &'a mut Queue<'f>,
     prepared: &'a Prepared,
     recipes: Vec<Recipe>,
+    extents: Vec<SourceRun>,
     seen: BTreeSet<u64>,
     monitor: &'a dyn Monitor,
 }
 
 impl Producer<'_, '_> {
+    fn stopped() -> BundleError {
+        BundleError::Write(std::io::Error::other("the writing was stopped"))
+    }
+
     /// The blob's number, each once.
     fn number(&mut self, blob: &Blob, what: &str) -> Result<u64, BundleError> {
         let unknown = || FormatError::rule("a blob", format!("{what} is not in the release or comes twice"));
@@ -188,6 +196,19 @@ impl Producer<'_, '_> {
 }
 
 impl Put for Producer<'_, '_> {
+    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
+        self.extents.extend(block.patch.iter().flat_map(|p| p.extents.iter().copied()));
+        let feed = &mut self.feed;
+        self.cutter.ready(block, &mut |block| push(feed, block)).map_err(|_| Self::stopped())
+    }
+
+    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
+        let number = self.number(blob, what)?;
+        self.monitor.advance(blob.len);
+        self.recipes.push(Recipe { blob: number, segments });
+        Ok(())
+    }
+
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
         let blob_number = self.number(blob, what)?;
         self.monitor.advance(blob.len);
@@ -218,7 +239,7 @@ pub fn write(
     out.put(&frame::header())?;
     let (mut rows, mut late): (Vec<BlockRow>, Vec<(u64, Digest)>) = (Vec::new(), Vec::new());
     let (mut blocks_len, mut plain_len) = (0u64, 0u64);
-    let (cutter, recipes) = parallel::ordered(
+    let (cutter, recipes, runs) = parallel::ordered(
         options.threads,
         super::in_flight(options.threads),
         |queue| {
@@ -227,13 +248,14 @@ pub fn write(
                 feed: queue,
                 prepared,
                 recipes: Vec::new(),
+                extents: Vec::new(),
                 seen: BTreeSet::new(),
                 monitor,
             };
             feed(&mut producer)?;
-            let Producer { mut cutter, feed: queue, recipes, .. } = producer;
+            let Producer { mut cutter, feed: queue, recipes, extents, .. } = producer;
             cutter.finish(&mut |block| push(queue, block));
-            Ok((cutter, recipes))
+            Ok((cutter, recipes, extents))
         },
         |raw: RawBlock| raw.store(options.level),
         |done: Result<Done, BundleError>| {
@@ -251,10 +273,16 @@ pub fn write(
         return Err(FormatError::rule("the feed", why).into());
     }
     let chunks = cutter.into_chunks(&rows, &late)?;
+    let built = Built::new(&runs, &recipes, &chunks)?;
     let sections_at = out.len;
     let mut sections = Vec::new();
-    let carriage_sections =
-        cut_list(SectionKind::Recipes, &recipes).into_iter().chain(cut_table(&chunks)).chain(cut_table(&rows));
+    let carriage_sections = cut_list(SectionKind::Recipes, &recipes)
+        .into_iter()
+        .chain(cut_table(&chunks))
+        .chain(cut_table(&rows))
+        .chain(cut_table(&built.bases))
+        .chain(cut_table(&built.expansions))
+        .chain(cut_table(&built.extents));
     let release_sections = prepared.sections.iter().map(|(k, n, b)| (*k, *n, std::borrow::Cow::Borrowed(b)));
     for (kind, entries, plain) in
         release_sections.chain(carriage_sections.map(|(k, n, b)| (k, n, std::borrow::Cow::Owned(b))))
@@ -267,8 +295,8 @@ pub fn write(
         blocks: rows.len() as u64,
         blocks_len,
         chunks: chunks.len() as u64,
-        scratch: 0,
-        requires: if recipes.iter().any(|r| r.segments == [Segment::Itself]) { vec![BASE.into()] } else { vec![] },
+        scratch: built.scratch,
+        requires: built.requires,
         ext: None,
         against: (!options.against.is_empty()).then(|| options.against.to_vec()),
     };

@@ -281,6 +281,9 @@ pub struct Pack {
     /// Do not leave out what this list names: the JSON of a refusal by `unpack`
     #[arg(long, value_name = "LIST", requires = "base")]
     pub need: Vec<PathBuf>,
+    /// Take more time to make the differences from what --base has smaller
+    #[arg(long, requires = "base")]
+    pub small: bool,
     /// Seal at once with this key; the seal lies inside the bundle
     #[arg(long, value_name = "KEY")]
     pub seal_with: Option<PathBuf>,

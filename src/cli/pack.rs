@@ -1,19 +1,23 @@
 //! `pouch pack`.
 
 use super::args::Pack;
-use super::bundle::open;
+use super::bundle::{Unverified, open};
 use super::fail::{Fail, Outcome};
 use super::keys::Signer;
 use super::{Common, keys, policy, print};
-use pouch::bundle::{BundleError, Ids, ReleaseSpec};
+use pouch::bundle::{Bundle, BundleError, Extractor, Ids, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::class::Classified as _;
 use pouch::format::area::Signed;
-use pouch::format::root::{is_stream_name, is_version};
+use pouch::format::frame::Form;
+use pouch::format::root::{BASE, is_stream_name, is_version};
+use pouch::fs::medium::FileMedium;
 use pouch::fs::output::Output;
+use pouch::model::Described;
 use pouch::monitor::Monitor as _;
-use pouch::op::delta::{Held, NeedList};
+use pouch::op::delta::{Held, NeedList, Several};
 use pouch::op::pack::{self, PackReport};
 use pouch::op::seal;
+use pouch::op::shrink::{Beside, Old, Pairs};
 use pouch::op::travel::{self, Laid};
 use pouch::source::list::List;
 use pouch::source::{Source, kubespray};
@@ -49,7 +53,14 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         version: args.version.clone(),
     };
     let prepared = survey.prepare(&spec)?;
-    let held = held(&args)?;
+    let mut held = Held::default();
+    let bundles = args.base.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
+    let readers = readers(&bundles)?;
+    let old = bundles.iter().zip(&readers).filter_map(|(b, r)| Some((b, r.as_ref()?)));
+    let old = old.map(|(b, blobs)| Ok(Old { artifacts: b.artifacts()?, blobs })).collect::<Result<Vec<_>, Fail>>()?;
+    hold(&args, &bundles, &mut held)?;
+    let new: Vec<Described> = survey.artifacts().cloned().collect();
+    let pairs = Pairs::new(&old, &new, &held);
     let written = match args.output.as_deref().filter(|_| !args.dry_run) {
         None => None,
         Some(path) => {
@@ -64,7 +75,19 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
                 }
                 Ok(inside)
             };
-            let written = survey.write(&prepared, &held, threads, &mut out, &common.bar, sign)?;
+            let written = survey.write(
+                &prepared,
+                Beside { held: &held, pairs: &pairs, small: args.small },
+                threads,
+                &mut out,
+                &common.bar,
+                sign,
+            )?;
+            if written.carriage.requires.iter().any(|f| f != BASE) {
+                let work = Workplace { bases: &Several(old.iter().map(|o| o.blobs).collect()), scratch: &temporary };
+                let medium = out.written().map_err(io)?;
+                Bundle::parse(Sealed::open(medium)?, Unverified)?.prove(work, threads, &common.bar)?;
+            }
             out.publish(0o644).map_err(io)?;
             Some(written)
         }
@@ -117,10 +140,9 @@ fn sources(args: &Pack) -> Result<Sources, Fail> {
 }
 
 /// What the far side has: the releases of `--base` but for what `--need` names.
-fn held(args: &Pack) -> Result<Held, Fail> {
-    let mut held = Held::default();
-    for path in &args.base {
-        held.add(&open(path)?)?;
+fn hold(args: &Pack, bundles: &[Bundle<FileMedium, Unverified>], held: &mut Held) -> Outcome {
+    for bundle in bundles {
+        held.add(bundle)?;
     }
     for path in &args.need {
         let text = std::fs::read_to_string(path).map_err(|e| Fail::io(format!("cannot read {}", path.display()), e))?;
@@ -130,7 +152,16 @@ fn held(args: &Pack) -> Result<Held, Fail> {
         })?;
         held.remove(&need);
     }
-    Ok(held)
+    Ok(())
+}
+
+/// What gives old content: full bundles do; of others, blobs are left out whole and that is all.
+fn readers(
+    bundles: &[Bundle<FileMedium, Unverified>],
+) -> Result<Vec<Option<Extractor<'_, FileMedium, Unverified>>>, Fail> {
+    let full = |b: &Bundle<FileMedium, Unverified>| b.form() == Form::Full && !b.is_delta();
+    let reader = |b| if full(b) { Extractor::new(b, Workplace::NONE).map(Some) } else { Ok(None) };
+    Ok(bundles.iter().map(reader).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// The policies that travel inside, each with its signatures.

@@ -84,6 +84,7 @@ pub fn restore(row: &BlockRow, stored: Vec<u8>) -> Result<Vec<u8>, FormatError> 
     check(row, &stored)?;
     match row.codec {
         Codec::Raw => Ok(stored),
+        Codec::Patch(_) => Err(FormatError::rule("a block", "a patch is not restored without its old content")),
         Codec::Zstd => decompress(&stored, usize::try_from(row.plain_len).unwrap_or(usize::MAX), "a block"),
     }
 }

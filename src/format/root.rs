@@ -6,14 +6,20 @@
 use super::FormatError;
 use super::section::SectionKind;
 use crate::cbor::{self, Bytes, Cbor as _, record};
+use crate::deflate::family::FAMILIES;
 use crate::digest::Digest;
 use crate::limits;
 use crate::model::Kind;
 
 /// The feature of carriages that leave out what base blobs hold.
 pub const BASE: &str = "base/1";
-/// Features of the carriage that this program reads.
-const CARRIAGE_FEATURES: [&str; 1] = [BASE];
+/// The feature of carriages with blocks that are patches.
+pub const PATCH: &str = "patch/1";
+
+/// The feature of carriages with streams that an encoder of this family makes.
+pub fn replay(family: &str) -> String {
+    format!("replay/{family}")
+}
 
 record! {
     /// Number and bytes of the artifacts of one kind.
@@ -212,7 +218,7 @@ impl Root for CarriageRoot {
     const REQUIRES: u64 = 6;
 
     fn knows(feature: &str) -> bool {
-        CARRIAGE_FEATURES.contains(&feature)
+        feature == BASE || feature == PATCH || FAMILIES.iter().any(|f| replay(f.name) == feature)
     }
 
     fn check(&self) -> Result<(), FormatError> {
@@ -247,6 +253,9 @@ impl Root for CarriageRoot {
             }
             if s.kind >= SectionKind::Bases && !delta {
                 return rule("it has a section of bases or expansions without the feature base/1");
+            }
+            if s.kind == SectionKind::Extents && !self.requires.iter().any(|f| f == PATCH) {
+                return rule("it has a section of extents without the feature patch/1");
             }
             if s.entries == 0 {
                 return rule("a section has no entries");

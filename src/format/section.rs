@@ -1,5 +1,5 @@
-//! A *section* is a part of the index: a list of artifacts, facts, blobs, recipes, chunks, blocks, bases or
-//! expansions.
+//! A *section* is a part of the index: a list of artifacts, facts, blobs, recipes, chunks, blocks, bases,
+//! expansions or extents.
 //!
 //! Reading and writing of their plain bytes; compression and place in the file are the bundle floor's. Specified in
 //! `spec/bundle.md`, section "Sections". Fixed-width sections are in [`super::table`].
@@ -30,11 +30,13 @@ pub enum SectionKind {
     Bases,
     /// What raw deflate ranges of base blobs expand to.
     Expansions,
+    /// What patches are made against.
+    Extents,
 }
 
 impl SectionKind {
     /// All kinds.
-    pub const ALL: [SectionKind; 8] = [
+    pub const ALL: [SectionKind; 9] = [
         SectionKind::Artifacts,
         SectionKind::Facts,
         SectionKind::Blobs,
@@ -43,6 +45,7 @@ impl SectionKind {
         SectionKind::Blocks,
         SectionKind::Bases,
         SectionKind::Expansions,
+        SectionKind::Extents,
     ];
 
     /// The number in the file.
@@ -56,6 +59,7 @@ impl SectionKind {
             SectionKind::Blocks => 6,
             SectionKind::Bases => 7,
             SectionKind::Expansions => 8,
+            SectionKind::Extents => 9,
         }
     }
 
@@ -70,6 +74,7 @@ impl SectionKind {
             SectionKind::Blocks => "blocks",
             SectionKind::Bases => "bases",
             SectionKind::Expansions => "expansions",
+            SectionKind::Extents => "extents",
         }
     }
 
@@ -221,11 +226,23 @@ pub enum Segment {
     },
     /// The blob itself: whoever unpacks has it already.
     Itself,
+    /// A raw deflate stream that an encoder makes of what other segments give.
+    Replay {
+        /// The encoder: number of its family, then its parameters.
+        encoder: Vec<u32>,
+        /// Where it can be restarted.
+        checkpoints: Bytes,
+        /// Bytes of the stream, at least 1.
+        len: u64,
+        /// What gives its plain bytes; none of them another replay or the blob itself.
+        parts: Vec<Segment>,
+    },
 }
 
 /// First item of a segment's array.
 mod tag {
     pub const CHUNKS: u64 = 0;
+    pub const REPLAY: u64 = 1;
     pub const BASE: u64 = 2;
     pub const ITSELF: u64 = 3;
 }
@@ -237,11 +254,30 @@ impl Cbor for Segment {
             Segment::Chunks { first, count } => array(&[tag::CHUNKS, *first, *count]),
             Segment::Base { source, offset, len } => array(&[tag::BASE, *source, *offset, *len]),
             Segment::Itself => array(&[tag::ITSELF]),
+            Segment::Replay { encoder, checkpoints, len, parts } => Value::Array(vec![
+                tag::REPLAY.to_value(),
+                encoder.to_value(),
+                checkpoints.to_value(),
+                len.to_value(),
+                parts.to_value(),
+            ]),
         }
     }
     fn from_value(v: Value) -> Result<Self, CborError> {
         const UNKNOWN: CborError = CborError::Type("a segment of a kind that the carriage's features allow");
         let items = v.into_array().map_err(|_| CborError::Type("a segment"))?;
+        let items = match <[Value; 5]>::try_from(items) {
+            Ok([first, encoder, checkpoints, len, parts]) if first == tag::REPLAY.to_value() => {
+                return Ok(Segment::Replay {
+                    encoder: Vec::from_value(encoder)?,
+                    checkpoints: Bytes::from_value(checkpoints)?,
+                    len: u64::from_value(len)?,
+                    parts: Vec::from_value(parts)?,
+                });
+            }
+            Ok(_) => return Err(UNKNOWN),
+            Err(items) => items,
+        };
         let numbers: Vec<u64> =
             items.into_iter().map(u64::from_value).collect::<Result<_, _>>().map_err(|_| UNKNOWN)?;
         match *numbers {

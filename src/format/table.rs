@@ -1,4 +1,5 @@
-//! A *table* is a section of fixed-width rows: blobs, chunks, blocks, bases, expansions.
+//! A *table* is a section of fixed-width rows: blobs, chunks, blocks, bases, expansions,
+//! extents.
 //!
 //! Rows in, rows out. Specified in `spec/bundle.md`, section "Sections".
 //!
@@ -8,13 +9,17 @@
 //! 32  8 length       32  4 length       32  4 stored length
 //!                                       36  4 plain length
 //!                                       40  4 number of chunks
-//!                                       44  1 codec: 0 raw, 1 zstd
-//!                                       45  3 zero
+//!                                       44  1 codec: 0 raw, 1 zstd, 2 patch
+//!                                       45  3 zero; extents of a patch
 //! base, 40 bytes     expansion, 28 bytes
 //!  0 32 digest        0  4 number of the base
 //! 32  8 length        4  8 offset of the raw deflate stream in it
 //!                    12  8 its length
 //!                    20  8 length of what it expands to
+//! extent, 20 bytes
+//!  0  4 number of the source
+//!  4  8 offset in it
+//! 12  8 length
 //! ```
 
 use super::FormatError;
@@ -50,6 +55,8 @@ pub enum Codec {
     Raw,
     /// One zstd frame.
     Zstd,
+    /// A patch against so many extents of sources.
+    Patch(u32),
 }
 
 /// A block.
@@ -82,6 +89,37 @@ pub struct ExpansionRow {
     pub len: u64,
     /// Bytes that it expands to, at least 1.
     pub plain_len: u64,
+}
+
+/// A run of a source that a patch is made against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtentRow {
+    /// Number of the source.
+    pub source: u32,
+    /// Where the run begins in it.
+    pub offset: u64,
+    /// Its bytes, at least 1.
+    pub len: u64,
+}
+
+impl Row for ExtentRow {
+    const KIND: SectionKind = SectionKind::Extents;
+    const LEN: usize = 20;
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.source.to_be_bytes());
+        out.extend_from_slice(&self.offset.to_be_bytes());
+        out.extend_from_slice(&self.len.to_be_bytes());
+    }
+    fn read(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (source, rest) = split::<4>(bytes)?;
+        let (offset, rest) = split::<8>(rest)?;
+        let (len, _) = split::<8>(rest)?;
+        let (source, offset, len) = (u32::from_be_bytes(source), u64::from_be_bytes(offset), u64::from_be_bytes(len));
+        match len {
+            0 => Err(FormatError::rule("an extent", "it is empty")),
+            _ => Ok(ExtentRow { source, offset, len }),
+        }
+    }
 }
 
 impl Row for BaseRow {
@@ -163,8 +201,10 @@ impl Row for BlockRow {
         out.push(match self.codec {
             Codec::Raw => 0,
             Codec::Zstd => 1,
+            Codec::Patch(_) => 2,
         });
-        out.extend_from_slice(&[0; 3]);
+        let extents = if let Codec::Patch(n) = self.codec { n } else { 0 };
+        out.extend_from_slice(extents.to_be_bytes().last_chunk::<3>().unwrap_or(&[0; 3]));
     }
     fn read(bytes: &[u8]) -> Result<Self, FormatError> {
         let (digest, rest) = split::<32>(bytes)?;
@@ -172,6 +212,8 @@ impl Row for BlockRow {
         let (plain_len, rest) = split::<4>(rest)?;
         let (chunks, rest) = split::<4>(rest)?;
         let (codec, rest) = split::<1>(rest)?;
+        let ([a, b, c], _) = split::<3>(rest)?;
+        let extents = u32::from_be_bytes([0, a, b, c]);
         let row = BlockRow {
             digest: Digest(digest),
             stored_len: u32::from_be_bytes(stored_len),
@@ -180,11 +222,12 @@ impl Row for BlockRow {
             codec: match codec {
                 [0] => Codec::Raw,
                 [1] => Codec::Zstd,
+                [2] => Codec::Patch(extents),
                 [n] => return Err(FormatError::rule("a block", format!("codec {n} is unknown"))),
             },
         };
-        if rest != [0; 3] {
-            return Err(FormatError::rule("a block", "reserved bytes are not zero"));
+        if (extents != 0) != matches!(row.codec, Codec::Patch(_)) {
+            return Err(FormatError::rule("a block", "a patch has extents, and other blocks have zeros there"));
         }
         check_len("a block", row.plain_len)?;
         if row.chunks == 0 || row.stored_len == 0 {
@@ -192,7 +235,7 @@ impl Row for BlockRow {
         }
         match row.codec {
             Codec::Raw if row.stored_len == row.plain_len => Ok(row),
-            Codec::Zstd if row.stored_len < row.plain_len => Ok(row),
+            Codec::Zstd | Codec::Patch(_) if row.stored_len < row.plain_len => Ok(row),
             _ => Err(FormatError::rule("a block", "its lengths do not fit its codec")),
         }
     }
@@ -246,6 +289,7 @@ mod tests {
             check::<BlockRow>(&bytes);
             check::<BaseRow>(&bytes);
             check::<ExpansionRow>(&bytes);
+            check::<ExtentRow>(&bytes);
         }
     }
 

@@ -1,5 +1,6 @@
 //! An *output* is a file that appears under its name only when it is whole: written beside it, synced, renamed.
 
+use super::medium::FileMedium;
 use rustix::fs::{Advice, fadvise};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -42,6 +43,12 @@ impl Output {
             Ok(there) if !there.is_file() => Err(wrong("there is something that is not a regular file")),
             _ => Ok((folder, name)),
         }
+    }
+
+    /// What was written so far, to be read again before it gets its name.
+    pub fn written(&mut self) -> io::Result<FileMedium> {
+        self.file.flush()?;
+        FileMedium::open(self.file.get_ref().path())
     }
 
     /// Syncs it and gives it its name and `mode`.

@@ -29,6 +29,12 @@ pub mod zipfile;
 pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
+/// Bytes that several threads may read at any place.
+pub trait ReadAt: Send + Sync {
+    /// Fills `buf` from `offset`; an end before that is an error.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
 /// Gives the bytes of blobs: of the packer's inputs on one side of the gap, of the site on the other.
 pub trait BlobReader: Sync {
     /// Opens a blob. [`KindError::MissingBlob`] where it is not to be had.
@@ -36,6 +42,11 @@ pub trait BlobReader: Sync {
 
     /// The blob with that digest, of whatever length; `None` where there is none.
     fn find(&self, digest: &crate::digest::Digest) -> Option<Blob>;
+
+    /// A blob whose bytes can be read at any place by several threads; `None` where this reader cannot give that.
+    fn open_at(&self, _blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
+        Ok(None)
+    }
 
     /// All bytes of a small blob.
     fn read_small(&self, blob: &Blob, what: &'static str, limit: u64) -> Result<Vec<u8>, KindError> {

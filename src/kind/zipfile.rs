@@ -44,6 +44,13 @@ pub struct Member {
     data: u64,
 }
 
+impl Member {
+    /// Of a deflated member: where its data begin, their bytes, and what they expand to.
+    pub fn deflated(&self) -> Option<(u64, u64, u64)> {
+        (self.method == 8).then_some((self.data, self.packed, self.plain))
+    }
+}
+
 /// An archive whose members are known.
 pub struct Zip<'a> {
     reader: Box<dyn ReadSeek + 'a>,

@@ -10,6 +10,7 @@ use crate::model::{Catalog, Content, Context, Described, Plan, PlanError, Releas
 use crate::monitor::Monitor;
 use crate::op::delta::{Held, Leaving, LeftOut};
 use crate::op::payload;
+use crate::op::shrink::{Beside, Shrinking};
 use crate::parallel;
 use crate::relpath;
 use crate::source::{Collected, Found, Source, SourceError};
@@ -161,7 +162,7 @@ impl Survey {
     pub fn write(
         &self,
         prepared: &Prepared,
-        held: &Held,
+        beside: Beside<'_>,
         threads: usize,
         out: &mut dyn Write,
         monitor: &dyn Monitor,
@@ -169,9 +170,13 @@ impl Survey {
     ) -> Result<Written, PackError> {
         let payload = payload::order(&self.found)?;
         monitor.phase("packing", Some(prepared.root.bytes));
+        let Beside { held, pairs, small } = beside;
         let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
         let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
-        let feed = |put: &mut dyn Put| payload.feed(&mut Leaving { put, held });
+        let feed = |put: &mut dyn Put| {
+            let mut shrinking = Shrinking { put, pairs, threads, small, found: Vec::new() };
+            payload.feed(&mut Leaving { put: &mut shrinking, held })
+        };
         Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }
 }

@@ -7,7 +7,7 @@
 use crate::bundle::ScratchFile;
 use crate::digest::{Blob, Digest, Hasher};
 use crate::fs::disk::{Disk, DiskError, DiskFile, Node, Place, read_exact_at, remove_all};
-use crate::kind::{BlobReader, KindError, ReadSeek};
+use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::site::blobs;
 use crate::site::error::SiteError;
 use crate::site::layout::{self, Form};
@@ -211,6 +211,17 @@ impl BlobReader for Batch<'_> {
         }
     }
 
+    fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
+        let disk = &*self.shared.disk;
+        let done = self.shared.staged().done.get(&blob.digest).copied();
+        let place = match done {
+            Some((form, len)) if len == blob.len => layout::done(&blob.digest, form),
+            _ => blobs::place_of(disk, blob).map_err(|_| KindError::MissingBlob(blob.digest))?,
+        };
+        let file = disk.open(&place).map_err(|e| KindError::Io(io::Error::new(e.kind(), e)))?;
+        Ok(Some(Box::new(Scratch(file))))
+    }
+
     fn find(&self, digest: &Digest) -> Option<Blob> {
         let done = self.shared.staged().done.get(digest).map(|(_, len)| *len);
         let on_site = || blobs::forms(&*self.shared.disk, digest).ok()?.first().map(|(_, len)| *len);
@@ -224,6 +235,9 @@ impl ScratchFile for Scratch {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_at(buf, offset)
     }
+}
+
+impl ReadAt for Scratch {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         read_exact_at(&*self.0, buf, offset)
     }

@@ -1,0 +1,44 @@
+//! *Replay* runs a known deflate encoder over expanded bytes so that the compressed bytes come out bit for bit.
+//!
+//! Here: raw deflate only (RFC 1951). Headers and trailers of gzip, zip and rpm are plain bytes to us.
+
+pub mod bits;
+pub mod block;
+pub mod codes;
+pub mod error;
+pub mod family;
+pub mod inflate;
+pub mod list;
+pub mod piece;
+pub mod recognise;
+pub mod replay;
+pub mod source;
+pub mod tree;
+pub mod zlib;
+
+use bits::BitWriter;
+pub use error::Error;
+
+/// One encoder in the middle of one raw deflate stream.
+///
+/// Its output must not depend on how the plain bytes are cut into calls. Where the real encoder's does, the cut sizes are a parameter.
+pub trait Encoder: Send {
+    /// Takes more plain bytes and appends what they complete.
+    fn write(&mut self, plain: &[u8], out: &mut BitWriter);
+    /// Ends the stream: the last block, its final bit set.
+    fn finish(&mut self, out: &mut BitWriter);
+    /// The newest place at which this encoder can be started again, given the plain bytes before it: the start of the block that is open.
+    /// Asked after each `write`; `None` where there has been none since the last answer.
+    fn checkpoint(&mut self) -> Option<Checkpoint>;
+}
+
+/// A place inside a deflate stream at which an encoder can be started without running it from the front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Plain bytes before the block that starts here.
+    pub plain: u64,
+    /// Bits of the stream before the block that starts here.
+    pub bits: u64,
+    /// What else the encoder's state consists of beside the last plain bytes (at most 64 KiB, a constant of the family): a few integers, at most 8.
+    pub state: Vec<u32>,
+}

@@ -1,0 +1,236 @@
+//! The *parts* of a blob are its raw deflate streams and what lies between them.
+//!
+//! gzip files and zip archives have such streams; of all else the blob is one part. What cannot be expanded is left as it is:
+//! nothing is refused here. See `spec/rationale.md`, section "Deltas".
+
+use crate::bundle::ScratchFile;
+use crate::deflate::source::Source;
+use crate::kind::zipfile::Zip;
+use crate::kind::{ReadAt, ReadSeek};
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Bytes read or made at once.
+const PIECE: usize = 256 << 10;
+/// Plain bytes of all streams of a blob: beyond that the rest is left as it is.
+const MOST: u64 = 8 << 30;
+
+/// A run of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
+    /// Of a deflate stream: where its plain bytes begin in the scratch file, and how many there are.
+    pub plain: Option<(u64, u64)>,
+}
+
+/// A run of something that can be read at any place.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// What it is a run of.
+    pub of: &'a dyn ReadAt,
+    /// Where it begins.
+    pub at: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+impl Source for View<'_> {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match at.checked_add(buffer.len() as u64) {
+            Some(end) if end <= self.len => self.of.read_exact_at(buffer, self.at + at),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Splits a blob of `len` bytes, whose streams are expanded into `out` one after another. The parts cover it.
+pub fn split(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
+    let mut head = [0u8; 4];
+    if len < 18 {
+        return Ok(whole(len));
+    }
+    blob.read_exact_at(&mut head, 0)?;
+    let streams = match head {
+        [0x1f, 0x8b, 8, _] => gzip(blob, len, out)?,
+        [b'P', b'K', 3, 4] => zip(blob, len, out)?,
+        _ => vec![],
+    };
+    Ok(cover(len, streams))
+}
+
+fn whole(len: u64) -> Vec<Part> {
+    if len == 0 { vec![] } else { vec![Part { offset: 0, len, plain: None }] }
+}
+
+/// Streams in order, with what lies between them.
+fn cover(len: u64, streams: Vec<Part>) -> Vec<Part> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    for part in streams {
+        if part.offset > at {
+            out.push(Part { offset: at, len: part.offset - at, plain: None });
+        }
+        at = part.offset + part.len;
+        out.push(part);
+    }
+    if len > at {
+        out.push(Part { offset: at, len: len - at, plain: None });
+    }
+    out
+}
+
+/// The members of a gzip file (RFC 1952).
+fn gzip(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
+    let (mut parts, mut at, mut plain) = (Vec::new(), 0u64, 0u64);
+    while let Some(data) = header(blob, at, len)? {
+        let Some((used, made)) = inflate(blob, data, len, out, plain)? else { break };
+        parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
+        plain += made;
+        at = data + used + 8;
+    }
+    Ok(parts)
+}
+
+/// Where the data of the member that begins at `at` does.
+fn header(blob: &dyn ReadAt, at: u64, len: u64) -> io::Result<Option<u64>> {
+    let mut head = vec![0u8; usize::try_from(len.saturating_sub(at)).unwrap_or(PIECE).min(64 << 10)];
+    blob.read_exact_at(&mut head, at)?;
+    let Some(([0x1f, 0x8b, 8, flags], _)) = head.split_first_chunk::<4>() else { return Ok(None) };
+    let mut n = 10usize;
+    if flags & 4 != 0 {
+        let Some([a, b]) = head.get(n..n + 2) else { return Ok(None) };
+        n += 2 + usize::from(u16::from_le_bytes([*a, *b]));
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let Some(end) = head.get(n..).and_then(|rest| rest.iter().position(|b| *b == 0)) else { return Ok(None) };
+            n += end + 1;
+        }
+    }
+    n += if flags & 2 != 0 { 2 } else { 0 };
+    Ok((n < head.len()).then_some(at + n as u64))
+}
+
+/// The deflated members of a zip archive.
+fn zip(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
+    let reader: Box<dyn ReadSeek + '_> = Box::new(Cursor { of: blob, len, at: 0 });
+    let Ok(zip) = Zip::open(reader, "a zip archive") else { return Ok(vec![]) };
+    let mut members: Vec<(u64, u64, u64)> = zip.members().iter().filter_map(|m| m.deflated()).collect();
+    members.sort_unstable();
+    let (mut parts, mut plain) = (Vec::new(), 0u64);
+    for (data, packed, size) in members {
+        match inflate(blob, data, data + packed, out, plain)? {
+            Some((used, made)) if used == packed && made == size && made > 0 => {
+                parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
+                plain += made;
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// Expands the stream at `at`, which ends before `end`, to `to` of `out`: bytes used and made, both at least 1. `None` where
+/// there is no stream.
+fn inflate(blob: &dyn ReadAt, at: u64, end: u64, out: &dyn ScratchFile, to: u64) -> io::Result<Option<(u64, u64)>> {
+    let mut inflater = flate2::Decompress::new(false);
+    let (mut input, mut output) = (vec![0u8; PIECE], vec![0u8; PIECE]);
+    let (mut from, mut have) = (0usize, 0usize);
+    loop {
+        let (used, made) = (inflater.total_in(), inflater.total_out());
+        if from == have {
+            let left = end.saturating_sub(at + used);
+            (from, have) = (0, usize::try_from(left).unwrap_or(PIECE).min(PIECE));
+            blob.read_exact_at(input.get_mut(..have).unwrap_or_default(), at + used)?;
+        }
+        let bytes = input.get(from..have).unwrap_or_default();
+        let Ok(status) = inflater.decompress(bytes, &mut output, flate2::FlushDecompress::None) else {
+            return Ok(None);
+        };
+        let (taken, given) = (inflater.total_in() - used, inflater.total_out() - made);
+        from += taken as usize;
+        out.write_at(output.get(..given as usize).unwrap_or_default(), to + made)?;
+        if status == flate2::Status::StreamEnd {
+            let done = (inflater.total_in(), inflater.total_out());
+            return Ok((done.1 > 0).then_some(done));
+        }
+        if (taken == 0 && given == 0) || to + inflater.total_out() > MOST {
+            return Ok(None);
+        }
+    }
+}
+
+struct Cursor<'a> {
+    of: &'a dyn ReadAt,
+    len: u64,
+    at: u64,
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buf.len());
+        self.of.read_exact_at(buf.get_mut(..n).unwrap_or_default(), self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Cursor<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let (base, by) = match to {
+            SeekFrom::Start(at) => (at, 0),
+            SeekFrom::Current(by) => (self.at, by),
+            SeekFrom::End(by) => (self.len, by),
+        };
+        self.at = base.checked_add_signed(by).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::temporary;
+    use std::io::Write as _;
+
+    struct Bytes(Vec<u8>);
+
+    impl ReadAt for Bytes {
+        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+            let from = self.0.get(offset as usize..).and_then(|s| s.get(..buf.len()));
+            buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+    }
+
+    fn gz(plain: &[u8]) -> Vec<u8> {
+        let mut out = flate2::GzBuilder::new().filename("name").write(Vec::new(), flate2::Compression::new(6));
+        out.write_all(plain).expect("to memory");
+        out.finish().expect("to memory")
+    }
+
+    #[test]
+    fn gzip_members_are_found_and_the_parts_cover_the_blob() {
+        let one = gz(&b"one ".repeat(100_000));
+        for (blob, streams) in [
+            (one.clone(), 1),
+            ([&one[..], &gz(b"two")].concat(), 2),
+            ([&one[..], b"trailing rubbish"].concat(), 1),
+            (one[..one.len() / 2].to_vec(), 0),
+            (b"plain text that is long enough".to_vec(), 0),
+            (b"\x1f\x8b\x08\x1f too short to be".to_vec(), 0),
+            (vec![], 0),
+        ] {
+            let out = temporary().expect("scratch");
+            let bytes = Bytes(blob.clone());
+            let parts = split(&bytes, blob.len() as u64, &*out).expect("splits");
+            assert_eq!(parts.iter().filter(|p| p.plain.is_some()).count(), streams);
+            assert_eq!(parts.iter().map(|p| p.len).sum::<u64>(), blob.len() as u64);
+            assert!(parts.windows(2).all(|w| w[0].offset + w[0].len == w[1].offset));
+        }
+    }
+}
