@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod complete;
 pub mod diff;
+pub mod evidence;
 pub mod export;
 pub mod pack;
 pub mod payload;
