@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """A second reader of bundles, written from bundle.md alone, to keep the document honest. It is not made for speed.
 
-    reader.py FILE... [--extract DIR]
+    reader.py FILE... [--bases DIR] [--extract DIR]
 
-It prints one JSON object a file, each on a line: class (ok, damaged, unsupported), the rule that is broken, ids, artifacts, blobs.
-With --extract it writes every blob under its digest. It checks no statement: what it shows is unverified (R8). It needs Python 3.9 and, for zstd
+It prints one JSON object a file, each on a line: class (ok, damaged, unsupported, usage), the rule that is broken, ids, artifacts, blobs.
+With --bases the files of a folder may serve deltas as base blobs, whatever they are called. With --extract it writes every blob under its digest. It checks no statement: what it shows is unverified (R8). It needs Python 3.9 and, for zstd
 frames, the zstd command.
 """
-import hashlib, json, os, re, struct, subprocess, sys, tempfile, unicodedata
+import hashlib, json, os, re, struct, subprocess, sys, tempfile, unicodedata, zlib
 
 MIB = 1 << 20
 KINDS = ["file", "image", "rpm", "repodata", "deb", "wheel", "sdist", "chart", "gomod"]
-SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases"}
+SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases", 8: "expansions"}
+FEATURES = ["base/1"]
 
 
 class Refused(Exception):
@@ -126,7 +127,7 @@ EXT = [(int, bytes)]
 RELEASE = {0: str, 1: int, 2: int, -3: str, 4: [{0: str, 1: int, 2: int}], 5: int, 6: int,
            7: [{0: int, 1: U32, 2: U32, 3: DIGEST}], 8: [str], -9: EXT}
 CARRIAGE = {0: DIGEST, 1: [{0: int, 1: U32, 2: U32, 3: DIGEST, 4: U32, 5: U32, 6: DIGEST}], 2: int, 3: int, 4: int, 5: int,
-            6: [str], -7: EXT}
+            6: [str], -7: EXT, -8: [(str, int, int, DIGEST)]}
 ARTIFACT = {0: str, 1: str, -2: str, -3: str, 4: str, -5: str, 6: bool, 7: [int], 8: [(str, str)]}
 
 
@@ -175,8 +176,9 @@ def check_places(artifacts):  # F20, F30
 # ---- the reader
 
 class Reader:
-    def __init__(self, data):
-        self.data, self.result, self.content = data, {}, {}
+    def __init__(self, data, held):
+        """`held` are blobs by digest, to serve as bases."""
+        self.data, self.held, self.result, self.content = data, held, {}, {}
 
     def read(self):
         self.frame()
@@ -247,8 +249,9 @@ class Reader:
         for name, i in self.ids.items():
             must(labelled(name, self.parts[name]) == i, "F10", f"the {name} root's digest")
         r = self.release = self.root("release", 8, [k + "/1" for k in KINDS], RELEASE)
-        c = self.carriage = self.root("carriage", 6, [], CARRIAGE)
-        must(re.fullmatch("[a-z0-9][a-z0-9._-]{0,62}", r[0]), "F11", "the stream's name")
+        c = self.carriage = self.root("carriage", 6, FEATURES, CARRIAGE)
+        stream = "[a-z0-9][a-z0-9._-]{0,62}"
+        must(re.fullmatch(stream, r[0]), "F11", "the stream's name")
         must(r[2] >= 1, "F11", "the sequence")
         v = r.get(3, "-")
         must(1 <= len(v) <= 64 and nfc(v) and not HIDDEN.search(v) and v == v.strip(), "F11", "the version")
@@ -260,9 +263,13 @@ class Reader:
         must(c[0] == self.ids["release"], "F14", "the carriage is of another release")
         numbers = [s[0] for s in c[1]]
         must(set(numbers) <= set(SECTIONS), "F9", "an unknown kind of section")
-        must(7 not in numbers, "F15", "bases without their feature")
+        must(c[6] == sorted(set(c[6])), "F15", "requires is not sorted, or lists a feature twice")
+        must("base/1" in c[6] or max(numbers, default=0) < 7 and 8 not in c, "F15", "bases without their feature")
         must(numbers == sorted(numbers), "F13", "sections out of order")
-        must(c[5] == 0, "F14", "scratch space without a feature")
+        must(c[5] == 0 or c[6], "F14", "scratch space without a feature")
+        against = [(s.encode(), e, n, i) for s, e, n, i in c.get(8, [])]
+        must(8 not in c or against and against == sorted(set(against)), "F38", "releases built on are none or out of order")
+        must(all(re.fullmatch(stream, a[0].decode()) and a[2] >= 1 for a in against), "F38", "a release that cannot be")
         limit(sum(s[2] for s in c[1]), 256 * MIB, "F16", "all sections together")
         for s in c[1]:
             limit(s[1], 65_536, "F16", "entries of a section")
@@ -365,23 +372,64 @@ class Reader:
         for b in blocks:
             must(sum(chunks[at:at + b[3]]) == b[2], "F25", "chunks do not fill their block")
             at += b[3]
+        bases = self.table(7, ">32sQ")
+        expansions = self.table(8, ">LQQQ")
+        must(all(a[0] < b[0] for a, b in zip(bases, bases[1:])), "F34", "bases out of order")
+        before = (0, 0)
+        for base, offset, length, plain in expansions:
+            must(length and plain, "F35", "an empty expansion")
+            must(base < len(bases) and offset + length <= bases[base][1], "F35", "an expansion outside its base")
+            must((base, offset) >= before, "F35", "expansions out of order or overlapping")
+            before = (base, offset + length)
+        must(sum(e[3] for e in expansions) == c[5], "F14", "scratch space of the expansions")
+        source_lengths = [n for _, n in bases] + [e[3] for e in expansions]
         recipes = self.list(4, (int, [list]))
-        seen, following = set(), 0
+        seen, following, used, needed = set(), 0, set(), set()
         for number, segments in recipes:
             must(number < len(self.blobs) and number not in seen, "F26", "a recipe of no blob, or the second of one")
             seen.add(number)
             length = 0
             for s in segments:
-                must(s and s[0] == 0 and type(s[0]) is int, "F26", "a segment that no feature brings")
-                is_a(s, (int, int, int), "a segment")
-                _, first, count = s
-                must(count >= 1 and first + count <= len(chunks), "F26", "a segment out of range")
-                must(first <= following, "F27", "chunks are first used out of order")
-                following = max(following, first + count)
-                length += sum(chunks[first:first + count])
+                must(s and type(s[0]) is int and s[0] in (0, 2, 3), "F26", "a segment that no feature brings")
+                must(s[0] == 0 or "base/1" in c[6], "F15", "a segment without its feature")
+                is_a(s, [(int, int, int), None, (int, int, int, int), (int,)][s[0]], "a segment")
+                if s[0] == 0:
+                    _, first, count = s
+                    must(count >= 1 and first + count <= len(chunks), "F26", "a segment out of range")
+                    must(first <= following, "F27", "chunks are first used out of order")
+                    following = max(following, first + count)
+                    length += sum(chunks[first:first + count])
+                elif s[0] == 2:
+                    _, source, offset, n = s
+                    must(source < len(source_lengths) and n and offset + n <= source_lengths[source], "F36", "outside its source")
+                    used.add(source)
+                    length += n
+                else:
+                    must(len(segments) == 1 and self.blobs[number][1], "F37", "a blob that is its own base and more, or empty")
+                    needed.add(self.blobs[number])
+                    length += self.blobs[number][1]
             must(length == self.blobs[number][1], "F26", "a recipe of another length than its blob")
         must(len(seen) == len(self.blobs), "F26", "a blob without recipe")
         must(following == len(chunks), "F27", "a chunk that no recipe uses")
+        must(all(len(bases) + n in used for n in range(len(expansions))), "F36", "an expansion that nothing uses")
+        used |= {e[0] for e in expansions}
+        must(all(n in used for n in range(len(bases))), "F36", "a base that nothing uses")
+        if "base/1" in c[6] and not used and not needed:
+            raise Refused("F15", "base/1 is listed and not used", "unsupported")
+        lacking = sorted(b for b in needed | set(bases) if len(self.held.get(b[0], b"")) != b[1] or b[0] not in self.held)
+        if lacking:  # R14
+            self.result["lacking"] = [[d.hex(), n] for d, n in lacking]
+            raise Refused("R14", f"{len(lacking)} bases are not here", "usage")
+        sources = [self.held[d] for d, _ in bases]
+        for base, offset, length, plain in expansions:  # R15
+            inflater = zlib.decompressobj(-15)
+            try:
+                out = inflater.decompress(sources[base][offset:offset + length], plain + 1)
+            except zlib.error:
+                raise Refused("R15", "an expansion that is no deflate stream")
+            whole = inflater.eof and not inflater.unused_data and not inflater.unconsumed_tail
+            must(whole and len(out) == plain, "R15", "an expansion of other lengths")
+            sources.append(out)
         plain, at = b"", 0
         for digest, stored, length, _, codec, _ in blocks:  # R4
             data = self.parts["blocks"][at:at + stored]
@@ -391,8 +439,14 @@ class Reader:
         offsets = [0]
         for n in chunks:
             offsets.append(offsets[-1] + n)
+
+        def give(number, s):
+            if s[0] == 0:
+                return plain[offsets[s[1]]:offsets[s[1] + s[2]]]
+            return sources[s[1]][s[2]:s[2] + s[3]] if s[0] == 2 else self.held[self.blobs[number][0]]
+
         for number, segments in recipes:
-            content = b"".join(plain[offsets[first]:offsets[first + count]] for _, first, count in segments)
+            content = b"".join(give(number, s) for s in segments)
             must(sha(content) == self.blobs[number][0], "R4", "a blob's digest")
             self.content[self.blobs[number][0].hex()] = content
         self.result["blobs"] = {d: len(b) for d, b in sorted(self.content.items())}
@@ -426,23 +480,31 @@ def unzstd(stored, plain_len, rule):
 
 
 def main(arguments):
-    folder = None
-    if "--extract" in arguments:
-        at = arguments.index("--extract")
-        folder, arguments = arguments[at + 1], arguments[:at]
-        os.makedirs(folder, exist_ok=True)
+    folder, held = None, {}
+    while len(arguments) > 2 and arguments[-2] in ("--bases", "--extract"):
+        (option, value), arguments = arguments[-2:], arguments[:-2]
+        if option == "--extract":
+            folder = value
+            os.makedirs(folder, exist_ok=True)
+            continue
+        for entry in os.scandir(value):
+            with open(entry.path, "rb") as file:
+                content = file.read()
+            held[sha(content)] = content
     if not arguments:
         sys.exit(__doc__)
     code = 0
     for path in arguments:
         with open(path, "rb") as file:
-            reader = Reader(file.read())
+            reader = Reader(file.read(), held)
         try:
             result = {"class": "ok", **reader.read()}
         except Refused as e:
             result = {"class": e.cls, "rule": e.rule, "why": str(e)}
+            if "lacking" in reader.result:
+                result["lacking"] = reader.result["lacking"]
         print(json.dumps(result))
-        code = code or {"ok": 0, "damaged": 3, "unsupported": 5}[result["class"]]
+        code = code or {"ok": 0, "usage": 2, "damaged": 3, "unsupported": 5}[result["class"]]
         if folder and code == 0:
             for digest, content in reader.content.items():
                 with open(os.path.join(folder, digest), "wb") as out:

@@ -1,9 +1,11 @@
 //! A *pipeline* does the middle step of "make, transform, take" on several threads while the ends see everything in
-//! order, with a bounded number of items in flight.
+//! order, with a bounded weight of items in flight. A *read-ahead* reads on a thread of its own.
 //!
 //! It knows nothing of what the items are. Not part of the specification.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Condvar, Mutex};
 
 /// How many threads to use when nobody said: what the machine has.
@@ -14,6 +16,9 @@ pub fn default_threads() -> usize {
 struct State<I, O> {
     todo: std::collections::VecDeque<(u64, I)>,
     done: BTreeMap<u64, O>,
+    /// Weights of the items in flight, by number.
+    weights: BTreeMap<u64, u64>,
+    weight: u64,
     made: u64,
     taken: u64,
     closed: bool,
@@ -27,7 +32,7 @@ struct Shared<I, O> {
 /// Hands items to the pipeline; see [`ordered`].
 pub struct Feed<'a, I, O> {
     shared: &'a Shared<I, O>,
-    in_flight: u64,
+    budget: u64,
 }
 
 /// The other end has stopped; the producer should return.
@@ -35,10 +40,10 @@ pub struct Feed<'a, I, O> {
 pub struct Stopped;
 
 impl<I, O> Feed<'_, I, O> {
-    /// Hands on one item, waiting while too many are in flight.
-    pub fn push(&mut self, item: I) -> Result<(), Stopped> {
+    /// Hands on one item, waiting while those in flight weigh too much for another of this weight.
+    pub fn push(&mut self, item: I, weight: u64) -> Result<(), Stopped> {
         let mut s = lock(&self.shared.state);
-        while !s.closed && s.made - s.taken >= self.in_flight {
+        while !s.closed && s.made > s.taken && s.weight.saturating_add(weight) > self.budget {
             s = wait(&self.shared.changed, s);
         }
         if s.closed {
@@ -46,6 +51,8 @@ impl<I, O> Feed<'_, I, O> {
         }
         let n = s.made;
         s.made += 1;
+        s.weight = s.weight.saturating_add(weight);
+        s.weights.insert(n, weight);
         s.todo.push_back((n, item));
         drop(s);
         self.shared.changed.notify_all();
@@ -77,17 +84,25 @@ impl<I, O> Drop for CloseOnDrop<'_, I, O> {
 }
 
 /// Runs `produce` on a thread of its own, `transform` on `threads` threads, and `consume` on the calling thread, which
-/// gets every result in the order in which its item was pushed. At most `in_flight` items exist between `push` and the
-/// return of `consume`. The first error of `consume` stops everything and is returned; else `produce`'s result is.
+/// gets every result in the order in which its item was pushed. Items between `push` and the return of `consume` weigh at
+/// most `budget` together, or there is only one. The first error of `consume` stops everything and is returned; else `produce`'s result is.
 pub fn ordered<I: Send, O: Send, P: Send, E: Send>(
     threads: usize,
-    in_flight: usize,
+    budget: u64,
     produce: impl FnOnce(&mut Feed<'_, I, O>) -> Result<P, E> + Send,
     transform: impl Fn(I) -> O + Sync,
     mut consume: impl FnMut(O) -> Result<(), E>,
 ) -> Result<P, E> {
     let shared = Shared {
-        state: Mutex::new(State { todo: Default::default(), done: BTreeMap::new(), made: 0, taken: 0, closed: false }),
+        state: Mutex::new(State {
+            todo: Default::default(),
+            done: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            weight: 0,
+            made: 0,
+            taken: 0,
+            closed: false,
+        }),
         changed: Condvar::new(),
     };
     let ended = Mutex::new(false);
@@ -96,7 +111,7 @@ pub fn ordered<I: Send, O: Send, P: Send, E: Send>(
         let (ended, transform) = (&ended, &transform);
         let producer = scope.spawn(move || {
             let mut guard = CloseOnDrop { shared, armed: true };
-            let mut feed = Feed { shared, in_flight: in_flight.max(1) as u64 };
+            let mut feed = Feed { shared, budget };
             let out = produce(&mut feed);
             guard.armed = out.is_err();
             *lock(ended) = true;
@@ -152,7 +167,11 @@ pub fn ordered<I: Send, O: Send, P: Send, E: Send>(
                 failed = Some(e);
                 break;
             }
-            lock(&shared.state).taken += 1;
+            let mut s = lock(&shared.state);
+            let n = s.taken;
+            s.weight = s.weight.saturating_sub(s.weights.remove(&n).unwrap_or(0));
+            s.taken += 1;
+            drop(s);
             shared.changed.notify_all();
         }
         guard.armed = failed.is_some();
@@ -168,9 +187,68 @@ pub fn ordered<I: Send, O: Send, P: Send, E: Send>(
     })
 }
 
+/// Bytes that a read-ahead hands over at once, and how many of those it may be ahead.
+const PIECE: usize = 1 << 20;
+const AHEAD: usize = 4;
+
+/// Lets `take` read what `open` opens, which happens on another thread: at most five pieces of 1 MiB are in memory.
+/// `open` says why it cannot, or what it read says why it ended; `take` sees the error as its own reader's.
+pub fn read_ahead<R: Read, T>(open: impl FnOnce() -> io::Result<R> + Send, take: impl FnOnce(&mut dyn Read) -> T) -> T {
+    std::thread::scope(|scope| {
+        let (give, pieces) = sync_channel::<io::Result<Vec<u8>>>(AHEAD);
+        scope.spawn(move || {
+            let run = || -> io::Result<()> {
+                let mut reader = open()?;
+                loop {
+                    let mut piece = Vec::with_capacity(PIECE);
+                    (&mut reader).take(PIECE as u64).read_to_end(&mut piece)?;
+                    if piece.is_empty() || give.send(Ok(piece)).is_err() {
+                        return Ok(());
+                    }
+                }
+            };
+            if let Err(e) = run() {
+                let _ = give.send(Err(e)); // nobody wants it any more
+            }
+        });
+        take(&mut Ahead { pieces, now: io::Cursor::new(Vec::new()) })
+    })
+}
+
+struct Ahead {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    now: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.now.position() >= self.now.get_ref().len() as u64 {
+            match self.pieces.recv() {
+                Ok(piece) => self.now = io::Cursor::new(piece?),
+                Err(_) => return Ok(0),
+            }
+        }
+        self.now.read(buf)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reading_ahead_changes_nothing() {
+        let data: Vec<u8> = (0..5_000_001u32).flat_map(|i| i.to_le_bytes()).collect();
+        for len in [0, 1, PIECE - 1, PIECE, PIECE + 1, data.len()] {
+            let mut out = Vec::new();
+            read_ahead(|| Ok(&data[..len]), |r| r.read_to_end(&mut out)).expect("reads");
+            assert!(out == data[..len], "{len}");
+        }
+        let mut few = [0; 3];
+        read_ahead(|| Ok(&data[..]), |r| r.read_exact(&mut few)).expect("a reader that stops early stops the other");
+        let broken = || Err::<&[u8], _>(io::Error::other("broken"));
+        assert!(read_ahead(broken, |r| r.read_exact(&mut few)).is_err_and(|e| e.to_string() == "broken"));
+    }
 
     #[test]
     fn keeps_order_and_bounds() {
@@ -181,7 +259,7 @@ mod tests {
                 3,
                 |feed| {
                     for i in 0..500u64 {
-                        feed.push(i).map_err(|_| ())?;
+                        feed.push(i, 1).map_err(|_| ())?;
                     }
                     Ok(500)
                 },
@@ -203,7 +281,7 @@ mod tests {
             4,
             |feed| {
                 for i in 0.. {
-                    if feed.push(i).is_err() {
+                    if feed.push(i, 1).is_err() {
                         break;
                     }
                 }
@@ -218,7 +296,7 @@ mod tests {
             2,
             4,
             |feed| {
-                let _ = feed.push(1);
+                let _ = feed.push(1, 1);
                 Err("broken")
             },
             |i: u64| i,

@@ -59,7 +59,7 @@ impl Count {
         match catch_unwind(|| read_all(bytes)) {
             Err(_) => self.panicked.push(what()),
             Ok(Ok(_)) => self.passed.push(what()),
-            Ok(Err(Refusal { class: Class::Damaged | Class::Unsupported, text })) if !text.is_empty() => {}
+            Ok(Err(Refusal { class: Class::Damaged | Class::Unsupported, text, .. })) if !text.is_empty() => {}
             Ok(Err(other)) => self.misnamed.push(format!("{}: {other:?}", what())),
         }
     }

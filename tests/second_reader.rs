@@ -15,7 +15,13 @@ fn root() -> PathBuf {
 
 fn reader(files: &[PathBuf], extract: Option<&Path>) -> Output {
     let mut command = Command::new("python3");
-    command.arg(root().join("spec/reader.py")).args(files).env("PYTHONDONTWRITEBYTECODE", "1");
+    let bases = root().join("testdata/vectors/bases");
+    command
+        .arg(root().join("spec/reader.py"))
+        .args(files)
+        .arg("--bases")
+        .arg(bases)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     if let Some(folder) = extract {
         command.arg("--extract").arg(folder);
     }
@@ -30,16 +36,20 @@ fn lines(out: &Output) -> Vec<serde_json::Value> {
 /// A vector's text: its words by key, and its blobs.
 struct Expected {
     words: BTreeMap<String, String>,
+    lacking: BTreeMap<String, u64>,
     blobs: BTreeMap<String, u64>,
 }
 
 fn expected(text: &str) -> Expected {
-    let mut out = Expected { words: BTreeMap::new(), blobs: BTreeMap::new() };
+    let mut out = Expected { words: BTreeMap::new(), lacking: BTreeMap::new(), blobs: BTreeMap::new() };
     for line in text.lines() {
         let (key, value) = line.split_once(": ").expect("key: value");
         match value.split_once(' ') {
             Some((digest, len)) if key == "blob" => {
                 out.blobs.insert(digest.into(), len.parse().expect("a length"));
+            }
+            Some((digest, len)) if key == "lacking" => {
+                out.lacking.insert(digest.into(), len.parse().expect("a length"));
             }
             _ => drop(out.words.insert(key.into(), value.into())),
         }
@@ -76,6 +86,11 @@ fn every_vector_ends_alike() {
         let want = expected(&fs::read_to_string(folder.join(format!("{name}.txt"))).expect("a text"));
         if result["class"].as_str() != want.words.get("expect").map(String::as_str) {
             wrong.push(format!("{name}: {result}, expected {:?}", want.words));
+        } else if result["class"] == "usage" {
+            let lacking = result["lacking"].as_array().into_iter().flatten();
+            let pair = |b: &serde_json::Value| Some((b[0].as_str()?.to_owned(), b[1].as_u64()?));
+            let lacking: BTreeMap<String, u64> = lacking.filter_map(pair).collect();
+            assert_eq!(lacking, want.lacking, "{name}");
         } else if result["class"] == "ok" {
             for id in ["release", "carriage"] {
                 assert_eq!(result[id].as_str(), want.words.get(id).map(String::as_str), "{name}: {id}");

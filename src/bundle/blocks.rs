@@ -2,11 +2,13 @@
 //!
 //! Blobs that are compressed already are cut at block size; others by content, and a chunk that occurred before is not
 //! stored again. Chunks of the two sorts never share a block, so that each block is compressed or left alone as a whole.
-//! See `spec/rationale.md`, section "Chunking".
+//! A compressed blob of some size has its blocks for itself: then block, chunk and blob are the same bytes, which are
+//! hashed once, on the thread that stores the block. See `spec/rationale.md`, section "Chunking".
 
+use super::BundleError;
 use crate::codec::block::{self, StoredBlock};
 use crate::codec::chunk;
-use crate::digest::{Blob, Digest};
+use crate::digest::{Blob, Digest, HashingReader, hash_reader};
 use crate::format::FormatError;
 use crate::format::section::Segment;
 use crate::format::table::{BlockRow, ChunkRow};
@@ -18,16 +20,46 @@ const BLOCK: usize = limits::BLOCK_PLAIN as usize;
 /// Bytes read from an input at once.
 const PIECE: usize = 1 << 20;
 
+/// Verbatim blobs of at least so many bytes share no block with others.
+const ALONE: u64 = 64 << 10;
+
 /// A block before compression.
 pub(super) struct RawBlock {
     plain: Vec<u8>,
     chunks: u32,
+    alone: Option<Alone>,
+}
+
+/// The only chunk of a block, whose digest is still to be made.
+struct Alone {
+    chunk: u64,
+    /// What it has to be, where it is a whole blob, and its name for messages.
+    blob: Option<(Blob, String)>,
+}
+
+/// A block that is ready to be written, and the digest of its chunk where that was still to be made.
+pub(super) struct Done {
+    pub block: StoredBlock,
+    pub chunk: Option<(u64, Digest)>,
 }
 
 impl RawBlock {
+    /// Plain bytes.
+    pub fn len(&self) -> u64 {
+        self.plain.len() as u64
+    }
+
     /// Compresses it where that wins.
-    pub fn store(self, level: i32) -> Result<StoredBlock, FormatError> {
-        block::store(self.plain, self.chunks, level)
+    pub fn store(self, level: i32) -> Result<Done, BundleError> {
+        let Some(alone) = self.alone else {
+            return Ok(Done { block: block::store(self.plain, self.chunks, level, None)?, chunk: None });
+        };
+        let now = Blob::of(&self.plain);
+        if let Some((was, what)) = alone.blob.filter(|(was, _)| *was != now) {
+            return Err(BundleError::Changed { what, was, now });
+        }
+        let block = block::store(self.plain, self.chunks, level, Some(now.digest))?;
+        Ok(Done { block, chunk: Some((alone.chunk, now.digest)) })
     }
 }
 
@@ -40,58 +72,76 @@ pub(super) struct Cutter {
     plain: Vec<u8>,
     open_chunks: u32,
     open_verbatim: bool,
+    /// Chunks whose digests come with their stored blocks.
+    late: usize,
 }
 
 /// Takes a finished block; `false` stops the writing.
 pub(super) type Emit<'a> = dyn FnMut(RawBlock) -> bool + 'a;
 
 impl Cutter {
-    /// Takes a blob and gives its segments.
+    /// Takes a blob and gives its segments. `what` names it in messages.
     pub fn blob(
         &mut self,
         blob: &Blob,
+        what: &str,
         verbatim: bool,
         reader: &mut dyn Read,
         emit: &mut Emit<'_>,
         advance: &dyn Fn(u64),
-    ) -> io::Result<Vec<Segment>> {
-        if self.open_verbatim != verbatim {
-            self.close(emit)?;
+    ) -> Result<Vec<Segment>, BundleError> {
+        let input = |source| BundleError::Input { what: what.to_owned(), source };
+        let alone = verbatim && blob.len >= ALONE;
+        if self.open_verbatim != verbatim || alone {
+            self.close(None, emit).map_err(input)?;
             self.open_verbatim = verbatim;
         }
-        let mut segments = Vec::new();
-        match verbatim {
-            true => self.whole(blob, reader, emit, &mut segments, advance)?,
-            false => self.cut(reader, emit, &mut segments, advance)?,
+        if alone && blob.len <= BLOCK as u64 {
+            return self.alone(blob, what, reader, emit, advance);
         }
-        Ok(segments)
+        let mut reader = HashingReader::new(reader);
+        let mut segments = Vec::new();
+        let cut = match verbatim {
+            true if alone => self.pieces(&mut reader, emit, &mut segments, advance),
+            true => self.small(blob, &mut reader, emit, &mut segments, advance),
+            false => self.cut(&mut reader, emit, &mut segments, advance),
+        };
+        cut.and_then(|()| io::copy(&mut reader, &mut io::sink())).map_err(input)?;
+        match reader.finish().1 {
+            now if now != *blob => Err(BundleError::Changed { what: what.to_owned(), was: *blob, now }),
+            _ => Ok(segments),
+        }
     }
 
     /// Stores what is left.
     pub fn finish(&mut self, emit: &mut Emit<'_>) {
-        let _stopped = self.close(emit);
+        let _stopped = self.close(None, emit);
     }
 
-    /// The chunk table, once all blocks are stored.
-    pub fn into_chunks(self, rows: &[BlockRow]) -> Result<Vec<ChunkRow>, FormatError> {
+    /// The chunk table, once all blocks are stored, with the digests that were made then.
+    pub fn into_chunks(mut self, rows: &[BlockRow], late: &[(u64, Digest)]) -> Result<Vec<ChunkRow>, FormatError> {
+        let wrong = || FormatError::rule("the writer", "blocks and chunks do not add up");
         let counted: u64 = rows.iter().map(|r| u64::from(r.chunks)).sum();
-        if counted != self.chunks.len() as u64 {
-            return Err(FormatError::rule("the writer", "blocks and chunks do not add up"));
+        if counted != self.chunks.len() as u64 || self.late != late.len() {
+            return Err(wrong());
+        }
+        for (number, digest) in late {
+            self.chunks.get_mut(*number as usize).ok_or_else(wrong)?.digest = *digest;
         }
         Ok(self.chunks)
     }
 
-    fn close(&mut self, emit: &mut Emit<'_>) -> io::Result<()> {
+    fn close(&mut self, alone: Option<Alone>, emit: &mut Emit<'_>) -> io::Result<()> {
         if self.plain.is_empty() {
             return Ok(());
         }
-        let plain = std::mem::replace(&mut self.plain, Vec::with_capacity(BLOCK));
+        let plain = std::mem::take(&mut self.plain);
         let chunks = std::mem::take(&mut self.open_chunks);
-        if emit(RawBlock { plain, chunks }) { Ok(()) } else { Err(io::Error::other("the writing was stopped")) }
+        if emit(RawBlock { plain, chunks, alone }) { Ok(()) } else { Err(io::Error::other("the writing was stopped")) }
     }
 
     fn room(&self) -> usize {
-        BLOCK - self.plain.len()
+        BLOCK.saturating_sub(self.plain.len())
     }
 
     /// Adds a chunk whose bytes lie at the end of the open block already.
@@ -102,8 +152,76 @@ impl Cutter {
         extend(segments, number);
     }
 
-    /// A blob that is compressed already: as much of it as fits the open block is one chunk.
-    fn whole(
+    /// Fills the open block from `reader` up to `most` bytes of it; whether the reader is at its end.
+    fn fill(&mut self, most: usize, reader: &mut dyn Read, advance: &dyn Fn(u64)) -> io::Result<bool> {
+        loop {
+            let before = self.plain.len();
+            let want = PIECE.min(most.saturating_sub(before));
+            if want == 0 {
+                return Ok(false);
+            }
+            self.plain.reserve(want);
+            let n = (&mut *reader).take(want as u64).read_to_end(&mut self.plain)?;
+            advance(n as u64);
+            if n < want {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// A compressed blob that has one block for itself.
+    fn alone(
+        &mut self,
+        blob: &Blob,
+        what: &str,
+        reader: &mut dyn Read,
+        emit: &mut Emit<'_>,
+        advance: &dyn Fn(u64),
+    ) -> Result<Vec<Segment>, BundleError> {
+        let input = |source| BundleError::Input { what: what.to_owned(), source };
+        // One byte more than announced shows that it grew.
+        self.fill(blob.len as usize + 1, reader, advance).map_err(input)?;
+        if self.plain.len() as u64 != blob.len {
+            let now = hash_reader(&mut self.plain.as_slice().chain(reader)).map_err(input)?;
+            return Err(BundleError::Changed { what: what.to_owned(), was: *blob, now });
+        }
+        let mut segments = Vec::new();
+        self.known.entry(blob.digest).or_insert(self.chunks.len() as u64);
+        let chunk = self.later(&mut segments);
+        self.close(Some(Alone { chunk, blob: Some((*blob, what.to_owned())) }), emit).map_err(input)?;
+        Ok(segments)
+    }
+
+    /// A compressed blob that fills several blocks.
+    fn pieces(
+        &mut self,
+        reader: &mut dyn Read,
+        emit: &mut Emit<'_>,
+        segments: &mut Vec<Segment>,
+        advance: &dyn Fn(u64),
+    ) -> io::Result<()> {
+        loop {
+            let end = self.fill(BLOCK, reader, advance)?;
+            if !self.plain.is_empty() {
+                let chunk = self.later(segments);
+                self.close(Some(Alone { chunk, blob: None }), emit)?;
+            }
+            if end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds the open block's bytes as one chunk whose digest comes with the stored block.
+    fn later(&mut self, segments: &mut Vec<Segment>) -> u64 {
+        let number = self.chunks.len() as u64;
+        self.add(Digest([0; 32]), self.plain.len(), segments);
+        self.late += 1;
+        number
+    }
+
+    /// A small compressed blob: one chunk of a block that it shares.
+    fn small(
         &mut self,
         blob: &Blob,
         reader: &mut dyn Read,
@@ -111,33 +229,19 @@ impl Cutter {
         segments: &mut Vec<Segment>,
         advance: &dyn Fn(u64),
     ) -> io::Result<()> {
-        loop {
-            if self.room() == 0 {
-                self.close(emit)?;
-            }
-            let from = self.plain.len();
-            let (room, mut end) = (self.room() as u64, false);
-            while self.plain.len() - from < room as usize && !end {
-                let before = self.plain.len();
-                let want = (PIECE as u64).min(room - (before - from) as u64);
-                end = (&mut *reader).take(want).read_to_end(&mut self.plain)? as u64 != want;
-                advance((self.plain.len() - before) as u64);
-            }
-            let len = self.plain.len() - from;
-            if len > 0 {
-                // A chunk that is the whole blob has the blob's digest, which the caller checks against what was read.
-                let digest = if len as u64 == blob.len {
-                    blob.digest
-                } else {
-                    Digest::of(self.plain.get(from..).unwrap_or_default())
-                };
-                self.known.entry(digest).or_insert(self.chunks.len() as u64);
-                self.add(digest, len, segments);
-            }
-            if end {
-                return Ok(());
-            }
+        if self.room() < blob.len as usize {
+            self.close(None, emit)?;
         }
+        let from = self.plain.len();
+        // One byte more than announced shows that it grew.
+        self.fill(from + blob.len as usize + 1, reader, advance)?;
+        let len = self.plain.len() - from;
+        if len > 0 {
+            // A chunk that is the whole blob has the blob's digest, which the caller checks against what was read.
+            self.known.entry(blob.digest).or_insert(self.chunks.len() as u64);
+            self.add(blob.digest, len, segments);
+        }
+        Ok(())
     }
 
     /// A blob that is cut by its content.
@@ -171,7 +275,7 @@ impl Cutter {
                 continue;
             }
             if self.room() < len {
-                self.close(emit)?;
+                self.close(None, emit)?;
             }
             self.plain.extend_from_slice(bytes);
             self.known.insert(digest, self.chunks.len() as u64);

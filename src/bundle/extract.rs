@@ -3,13 +3,15 @@
 //! It reads a block for each run of chunks it needs, so that all blobs of a bundle are had faster by unpacking it.
 //! Specified in `spec/bundle.md`, section "Blocks, chunks, recipes".
 
-use super::materialize::Tables;
+use super::bases::{Bases, Workplace};
+use super::materialize::{Tables, recipe_needs};
 use super::{Bundle, BundleError, Medium, read_range};
 use crate::codec::block;
 use crate::digest::{Blob, Digest, HashingWriter};
 use crate::format::FormatError;
 use crate::format::section::Segment;
 use crate::kind::{BlobReader, KindError, ReadSeek};
+use crate::monitor::Silent;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::sync::Mutex;
 
@@ -20,11 +22,12 @@ pub struct Extractor<'a, M, T> {
     /// For each blob of the table, the number of its recipe.
     recipes: Vec<usize>,
     last: Mutex<Option<(usize, Vec<u8>)>>,
+    work: Workplace<'a>,
 }
 
 impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
-    /// Reads the carriage's tables.
-    pub fn new(bundle: &'a Bundle<M, T>) -> Result<Extractor<'a, M, T>, BundleError> {
+    /// Reads the carriage's tables. Bases are taken from `work`, each when a blob needs it.
+    pub fn new(bundle: &'a Bundle<M, T>, work: Workplace<'a>) -> Result<Extractor<'a, M, T>, BundleError> {
         bundle.require_blocks()?;
         let tables = bundle.tables()?;
         let mut recipes = vec![0; tables.blobs.len()];
@@ -33,7 +36,7 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
                 *slot = n;
             }
         }
-        Ok(Extractor { bundle, tables, recipes, last: Mutex::new(None) })
+        Ok(Extractor { bundle, tables, recipes, last: Mutex::new(None), work })
     }
 
     /// Where in the file a blob begins, as a number that only orders blobs: reading them in this order reads most blocks
@@ -48,9 +51,17 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         let number = self.tables.blobs.binary_search(blob).map_err(|_| missing())?;
         let recipe = self.recipes.get(number).and_then(|n| self.tables.recipes.get(*n)).ok_or_else(missing)?;
         let mut out = HashingWriter::new(out);
-        for Segment::Chunks { first, count } in &recipe.segments {
-            for chunk in *first..*first + *count {
-                self.chunk(chunk, &mut out)?;
+        let bases = Bases::open(&self.tables.sources, &recipe_needs(recipe, blob), self.work, 1, &Silent)?;
+        for segment in &recipe.segments {
+            let mut put = |piece: &[u8]| out.write_all(piece).map_err(BundleError::Write);
+            match segment {
+                Segment::Chunks { first, count } => {
+                    for chunk in *first..*first + *count {
+                        self.chunk(chunk, &mut out)?;
+                    }
+                }
+                Segment::Base { source, offset, len } => bases.copy(*source as usize, *offset, *len, &mut put)?,
+                Segment::Itself => bases.whole(blob, &mut put)?,
             }
         }
         let (_, made) = out.finish();
@@ -91,7 +102,10 @@ impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {
     /// Through an unlinked scratch file.
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
         let mut file = tempfile::tempfile()?;
-        self.copy(blob, &mut file).map_err(io::Error::other)?;
+        self.copy(blob, &mut file).map_err(|e| match e {
+            BundleError::Lacking(_) => KindError::MissingBlob(blob.digest),
+            other => KindError::Io(io::Error::other(other)),
+        })?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(file))
     }

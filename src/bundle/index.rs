@@ -11,7 +11,7 @@ use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::area::Signed;
 use crate::format::frame::Form;
-use crate::format::root::{CarriageRoot, ReleaseRoot, Root, SectionRef};
+use crate::format::root::{BASE, CarriageRoot, ReleaseRoot, Root, SectionRef};
 use crate::format::section::{ArtifactRow, SectionKind, check_facts, decode_list};
 use crate::format::table::{self, Row};
 use crate::model::{Artifact, Content, Described, Plan};
@@ -71,6 +71,11 @@ impl<M: Medium, T> Bundle<M, T> {
     /// What the file carries.
     pub fn form(&self) -> Form {
         self.sealed.footer().form
+    }
+
+    /// Whether it leaves out bytes that base blobs hold.
+    pub fn is_delta(&self) -> bool {
+        self.carriage.requires.iter().any(|f| f == BASE)
     }
 
     /// The plain bytes of section `number`.

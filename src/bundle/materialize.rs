@@ -4,17 +4,20 @@
 //! hashes it again. A chunk that an earlier blob has is read back from that blob. Specified in `spec/bundle.md`, section
 //! "Reading".
 
+use super::bases::{Bases, Needs, Workplace};
 use super::index::Bundle;
-use super::{BundleError, Medium, read_range};
+use super::sources::Sources;
+use super::{BundleError, Medium, read_range, recipes};
 use crate::class::{Class, Classified};
 use crate::codec::block;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::frame::Form;
 use crate::format::section::{Recipe, SectionKind, Segment, decode_list};
-use crate::format::table::{BlockRow, ChunkRow};
+use crate::format::table::{BlockRow, ChunkRow, Codec};
 use crate::monitor::Monitor;
 use crate::parallel;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes blobs, one after another.
 pub trait BlobSink {
@@ -26,6 +29,10 @@ pub trait BlobSink {
     fn begin(&mut self, blob: &Blob) -> Result<(), Self::Error>;
     /// More of its bytes.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// All bytes of a blob that was begun, at once: they were hashed in this very buffer and have the blob's digest.
+    fn proven(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.write(bytes)
+    }
     /// All bytes are written; `Ok(false)` where they do not have the blob's digest.
     fn finish(&mut self, blob: &Blob) -> Result<bool, Self::Error>;
     /// Fills `buf` from `offset` of a blob that is there or was finished, or of the one that is being written.
@@ -68,6 +75,13 @@ impl BlockTable {
         BlockTable { rows, at, first_chunk }
     }
 
+    /// Numbers of the chunks of a block.
+    pub fn chunks_of(&self, block: usize) -> std::ops::Range<u64> {
+        let bound = |n: usize| self.first_chunk.get(n).copied().unwrap_or(0);
+        bound(block)..bound(block + 1)
+    }
+
+    /// The block that a chunk is in.
     pub fn block_of(&self, chunk: u64) -> usize {
         self.first_chunk.partition_point(|first| *first <= chunk) - 1
     }
@@ -79,6 +93,7 @@ pub(super) struct Tables {
     pub recipes: Vec<Recipe>,
     pub chunks: Vec<ChunkRow>,
     pub blocks: BlockTable,
+    pub sources: Sources,
 }
 
 impl<M: Medium, T: Sync> Bundle<M, T> {
@@ -135,13 +150,14 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         };
         parallel::ordered(
             threads,
-            threads + 2,
+            super::in_flight(threads),
             |feed| {
                 for n in numbers {
                     let (row, at) = lookup(*n)?;
                     let stored = read_range(&self.sealed.medium, at, row.stored_len.into())?;
                     monitor.advance(row.stored_len.into());
-                    if feed.push((*n, row, at, stored)).is_err() {
+                    let weight = u64::from(row.stored_len.max(row.plain_len));
+                    if feed.push((*n, row, at, stored), weight).is_err() {
                         break;
                     }
                 }
@@ -177,14 +193,17 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             recipes.extend(decode_list::<Recipe>(SectionKind::Recipes, bytes, entries)?);
             Ok(())
         })?;
-        check_recipes(&recipes, &blobs, &chunks)?;
-        Ok(Tables { blobs, recipes, chunks, blocks })
+        let sources = Sources::new(self.rows()?, self.rows()?)?;
+        let used = recipes::check(&recipes, &blobs, &chunks, &sources)?;
+        self.check_features(&used, &sources)?;
+        Ok(Tables { blobs, recipes, chunks, blocks, sources })
     }
 
     /// Makes every blob that the sink wants. Work is in stored bytes read.
     pub(crate) fn materialize_into<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
@@ -196,16 +215,51 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             *wanted = sink.wants(blob).map_err(sink_error(blob))?;
             done.present += u64::from(!*wanted);
         }
+        let bases = Bases::open(&tables.sources, &tables.needs(&wanted), work, threads, monitor)?;
         let needed = tables.needed_blocks(&wanted);
         let bytes = needed.iter().filter_map(|n| tables.blocks.rows.get(*n)).map(|r| u64::from(r.stored_len)).sum();
         monitor.phase("unpacking", Some(bytes));
         done.read = bytes;
-        let mut maker = Maker::new(&tables, &wanted, sink, done);
+        let mut maker = Maker::new(&tables, &bases, &wanted, sink, done);
         maker.run(None)?;
         self.each_block(&tables.blocks, &needed, threads, monitor, block::restore, |n, plain| {
             maker.run(Some((n, &plain)))
         })?;
         maker.finish()
+    }
+}
+
+impl<M: Medium, T: Sync> Bundle<M, T> {
+    /// All blobs that the bundle builds on, in the order of digests.
+    pub fn bases(&self) -> Result<Vec<BaseUse>, BundleError> {
+        self.require_blocks()?;
+        let tables = self.tables()?;
+        let mut all: BTreeMap<Blob, BTreeSet<Blob>> = BTreeMap::new();
+        for recipe in &tables.recipes {
+            let Some(blob) = tables.blobs.get(recipe.blob as usize) else { continue };
+            let Needs { sources, whole } = recipe_needs(recipe, blob);
+            let bases = sources.iter().filter_map(|n| tables.sources.bases.get(tables.sources.base_of(*n)?)).copied();
+            for base in bases.chain(whole) {
+                all.entry(base).or_default().insert(*blob);
+            }
+        }
+        Ok(all.into_iter().map(|(base, makes)| BaseUse { base, makes: makes.into_iter().collect() }).collect())
+    }
+
+    /// The bases that cannot be had of `work` or are not what they are called, for the blobs that are `wanted`.
+    pub fn lacking(
+        &self,
+        wanted: &dyn Fn(&Blob) -> bool,
+        work: Workplace<'_>,
+        threads: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Blob>, BundleError> {
+        let tables = self.tables()?;
+        let wanted: Vec<bool> = tables.blobs.iter().map(wanted).collect();
+        match Bases::prove(&tables.sources, &tables.needs(&wanted), work, threads, monitor) {
+            Err(BundleError::Lacking(blobs)) => Ok(blobs),
+            other => other.map(|()| Vec::new()),
+        }
     }
 }
 
@@ -216,58 +270,74 @@ impl<M: Medium> Bundle<M, ()> {
     pub fn materialize_unverified<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
-        self.materialize_into(sink, threads, monitor)
+        self.materialize_into(sink, work, threads, monitor)
     }
 }
 
-/// Every blob once; chunks first used in ascending order without a gap; lengths add up.
-fn check_recipes(recipes: &[Recipe], blobs: &[Blob], chunks: &[ChunkRow]) -> Result<(), FormatError> {
-    let rule = |why: String| Err(FormatError::rule("the recipes", why));
-    let mut seen = vec![false; blobs.len()];
-    let mut next = 0u64;
-    // Bytes before each chunk, and after all: a few bytes of recipes can name many chunks many times over.
-    let mut before = vec![0u64];
-    before.extend(chunks.iter().scan(0u64, |sum, c| {
-        *sum = sum.saturating_add(c.len.into());
-        Some(*sum)
-    }));
-    let offset = |chunk: u64| usize::try_from(chunk).ok().and_then(|n| before.get(n)).copied().unwrap_or(0);
-    for recipe in recipes {
-        let n = usize::try_from(recipe.blob).unwrap_or(usize::MAX);
-        match seen.get_mut(n) {
-            Some(seen) if !*seen => *seen = true,
-            _ => return rule(format!("blob {} does not exist or has two", recipe.blob)),
-        }
-        let mut len = 0u64;
-        for Segment::Chunks { first, count } in &recipe.segments {
-            let end = first.checked_add(*count).filter(|end| *count > 0 && *end <= chunks.len() as u64);
-            let (Some(end), true) = (end, *first <= next) else {
-                return rule(format!("blob {}: chunks {first}+{count} are out of order", recipe.blob));
-            };
-            next = next.max(end);
-            len = len.saturating_add(offset(end).saturating_sub(offset(*first)));
-        }
-        if blobs.get(n).map(|b| b.len) != Some(len) {
-            return rule(format!("blob {} is {len} bytes long by its recipe, and not by the release", recipe.blob));
-        }
+/// A blob that a bundle builds on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUse {
+    /// The blob.
+    pub base: Blob,
+    /// Blobs of the release that are it, or are made of it, in the order of digests.
+    pub makes: Vec<Blob>,
+}
+
+/// What one blob needs of the bases.
+pub(super) fn recipe_needs(recipe: &Recipe, blob: &Blob) -> Needs {
+    let mut needs = Needs::default();
+    for segment in &recipe.segments {
+        match segment {
+            Segment::Itself => needs.whole.insert(*blob),
+            Segment::Base { source, .. } => needs.sources.insert(*source as usize),
+            Segment::Chunks { .. } => continue,
+        };
     }
-    if seen.iter().any(|s| !s) || next != chunks.len() as u64 {
-        return rule("a blob or a chunk has none".into());
-    }
-    Ok(())
+    needs
 }
 
 impl Tables {
+    fn chunk_len(&self, number: u64) -> usize {
+        usize::try_from(number).ok().and_then(|n| self.chunks.get(n)).map_or(0, |c| c.len as usize)
+    }
+
+    /// Where in a block's plain bytes each of its chunks begins, and where the last ends.
+    fn starts(&self, block: usize) -> Vec<usize> {
+        let mut at = 0usize;
+        let ends = self.blocks.chunks_of(block).map(|chunk| {
+            at += self.chunk_len(chunk);
+            at
+        });
+        std::iter::once(0).chain(ends).collect()
+    }
+
+    /// What the wanted blobs need of the bases. A blob that is its own base is needed also where it is not wanted: what is
+    /// there has to be what it is called.
+    pub fn needs(&self, wanted: &[bool]) -> Needs {
+        let mut all = Needs::default();
+        for recipe in &self.recipes {
+            let (n, blob) = (recipe.blob as usize, self.blobs.get(recipe.blob as usize));
+            if let Some(blob) = blob.filter(|_| wanted.get(n) == Some(&true) || recipe.segments == [Segment::Itself]) {
+                let Needs { sources, whole } = recipe_needs(recipe, blob);
+                all.sources.extend(sources);
+                all.whole.extend(whole);
+            }
+        }
+        all
+    }
+
     /// Blocks that hold a chunk which a wanted blob is the first to use.
     fn needed_blocks(&self, wanted: &[bool]) -> Vec<usize> {
         let mut needed = vec![false; self.blocks.rows.len()];
         let mut next = 0u64;
         for recipe in &self.recipes {
             let want = wanted.get(recipe.blob as usize) == Some(&true);
-            for Segment::Chunks { first, count } in &recipe.segments {
+            for segment in &recipe.segments {
+                let Segment::Chunks { first, count } = segment else { continue };
                 let end = first + count;
                 if want && end > next {
                     let (from, to) = (self.blocks.block_of(next.max(*first)), self.blocks.block_of(end - 1));
@@ -288,8 +358,9 @@ struct Home {
 }
 
 /// Walks the recipes while blocks come by.
-struct Maker<'a, S> {
+struct Maker<'a, 'b, S> {
     tables: &'a Tables,
+    bases: &'a Bases<'b>,
     wanted: &'a [bool],
     sink: &'a mut S,
     homes: Vec<Home>,
@@ -302,24 +373,21 @@ struct Maker<'a, S> {
     done: Materialized,
 }
 
-impl<'a, S: BlobSink> Maker<'a, S> {
-    fn new(tables: &'a Tables, wanted: &'a [bool], sink: &'a mut S, done: Materialized) -> Self {
+impl<'a, 'b, S: BlobSink> Maker<'a, 'b, S> {
+    fn new(tables: &'a Tables, bases: &'a Bases<'b>, wanted: &'a [bool], sink: &'a mut S, done: Materialized) -> Self {
         let homes = Vec::with_capacity(tables.chunks.len());
-        Maker { tables, wanted, sink, homes, recipe: 0, segment: 0, chunk: 0, offset: 0, begun: false, done }
+        Maker { tables, bases, wanted, sink, homes, recipe: 0, segment: 0, chunk: 0, offset: 0, begun: false, done }
     }
 
     /// Goes on until a chunk of a block that is not here is needed.
     fn run(&mut self, block: Option<(usize, &[u8])>) -> Result<(), BundleError> {
         let tables = self.tables;
-        // Chunks of this block: number of the first, one past the last, and how far the walk is in its plain bytes.
-        let (here, plain) = match block {
-            Some((n, plain)) => {
-                let bounds = (tables.blocks.first_chunk.get(n).copied(), tables.blocks.first_chunk.get(n + 1).copied());
-                (bounds.0.unwrap_or(0)..bounds.1.unwrap_or(0), plain)
-            }
-            None => (0..0, &[][..]),
+        // Chunks of this block, where each begins in its plain bytes and where the last ends.
+        let (here, starts, plain) = match block {
+            Some((n, plain)) => (tables.blocks.chunks_of(n), tables.starts(n), plain),
+            None => (0..0, Vec::new(), &[][..]),
         };
-        let mut walked = (here.start, 0usize);
+        let start = |number: u64| starts.get((number - here.start) as usize).copied().unwrap_or(usize::MAX);
         while let Some(recipe) = tables.recipes.get(self.recipe) {
             let Some(blob) = tables.blobs.get(recipe.blob as usize) else { break };
             let want = self.wanted.get(recipe.blob as usize) == Some(&true);
@@ -327,31 +395,30 @@ impl<'a, S: BlobSink> Maker<'a, S> {
                 self.sink.begin(blob).map_err(sink_error(blob))?;
             }
             self.begun = true;
-            while let Some(Segment::Chunks { first, count }) = recipe.segments.get(self.segment) {
+            while let Some(segment) = recipe.segments.get(self.segment) {
+                let Segment::Chunks { first, count } = segment else {
+                    self.offset += self.base(blob, want, segment)?;
+                    self.segment += 1;
+                    continue;
+                };
                 while self.chunk < *count {
                     let number = first + self.chunk;
-                    let len = tables.chunks.get(number as usize).map_or(0, |c| c.len as usize);
-                    let old = number < self.homes.len() as u64;
                     if want && here.contains(&number) {
-                        if number < walked.0 {
-                            walked = (here.start, 0);
+                        let end = (first + count).min(here.end);
+                        let bytes = plain.get(start(number)..start(end)).unwrap_or_default();
+                        match bytes.len() as u64 == blob.len && proven(tables, block.map(|b| b.0), blob) {
+                            true => self.sink.proven(bytes).map_err(sink_error(blob))?,
+                            false => self.sink.write(bytes).map_err(sink_error(blob))?,
                         }
-                        while walked.0 < number {
-                            walked.1 += tables.chunks.get(walked.0 as usize).map_or(0, |c| c.len as usize);
-                            walked.0 += 1;
+                        (number..end).for_each(|chunk| self.pass(recipe.blob, chunk));
+                    } else {
+                        if want && number < self.homes.len() as u64 {
+                            self.copy(blob, number)?;
+                        } else if want {
+                            return Ok(()); // its block is yet to come
                         }
-                        let bytes = plain.get(walked.1..walked.1 + len).unwrap_or_default();
-                        self.sink.write(bytes).map_err(sink_error(blob))?;
-                    } else if want && old {
-                        self.copy(blob, number, len)?;
-                    } else if want {
-                        return Ok(()); // its block is yet to come
+                        self.pass(recipe.blob, number);
                     }
-                    if !old {
-                        self.homes.push(Home { blob: recipe.blob as u32, offset: self.offset });
-                    }
-                    self.offset += len as u64;
-                    self.chunk += 1;
                 }
                 self.segment += 1;
                 self.chunk = 0;
@@ -368,12 +435,42 @@ impl<'a, S: BlobSink> Maker<'a, S> {
         Ok(())
     }
 
+    /// Goes on to the next chunk, and remembers where this one is where it is new.
+    fn pass(&mut self, blob: u64, number: u64) {
+        if number >= self.homes.len() as u64 {
+            self.homes.push(Home { blob: blob as u32, offset: self.offset });
+        }
+        self.offset += self.tables.chunk_len(number) as u64;
+        self.chunk += 1;
+    }
+
+    /// Gives what a segment of a base is to the sink, if that is wanted; its length in bytes.
+    fn base(&mut self, blob: &Blob, want: bool, segment: &Segment) -> Result<u64, BundleError> {
+        let (bases, sink) = (self.bases, &mut *self.sink);
+        let mut put = |piece: &[u8]| sink.write(piece).map_err(sink_error(blob));
+        match segment {
+            Segment::Base { source, offset, len } => {
+                if want {
+                    bases.copy(*source as usize, *offset, *len, &mut put)?;
+                }
+                Ok(*len)
+            }
+            Segment::Itself => {
+                if want {
+                    bases.whole(blob, &mut put)?;
+                }
+                Ok(blob.len)
+            }
+            Segment::Chunks { .. } => Ok(0),
+        }
+    }
+
     /// Reads a chunk back from where it was first used.
-    fn copy(&mut self, blob: &Blob, number: u64, len: usize) -> Result<(), BundleError> {
+    fn copy(&mut self, blob: &Blob, number: u64) -> Result<(), BundleError> {
         let home = self.homes.get(number as usize).copied();
         let source = home.and_then(|h| self.tables.blobs.get(h.blob as usize).map(|b| (*b, h.offset)));
         let (from, offset) = source.ok_or_else(|| FormatError::rule("the recipes", "a chunk has no home"))?;
-        let mut buf = vec![0u8; len];
+        let mut buf = vec![0u8; self.tables.chunk_len(number)];
         self.sink.read_back(&from, offset, &mut buf).map_err(sink_error(&from))?;
         self.sink.write(&buf).map_err(sink_error(blob))
     }
@@ -384,6 +481,13 @@ impl<'a, S: BlobSink> Maker<'a, S> {
         }
         Ok(self.done)
     }
+}
+
+/// Whether the block as a whole is the blob, stored as it is: its digest was checked and is the blob's.
+fn proven(tables: &Tables, block: Option<usize>, blob: &Blob) -> bool {
+    block
+        .and_then(|n| tables.blocks.rows.get(n))
+        .is_some_and(|row| row.codec == Codec::Raw && row.digest == blob.digest && u64::from(row.plain_len) == blob.len)
 }
 
 fn sink_error<E: Classified + Send + Sync + 'static>(blob: &Blob) -> impl FnOnce(E) -> BundleError + '_ {

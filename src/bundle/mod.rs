@@ -11,19 +11,23 @@ use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use std::io;
 
+mod bases;
 mod blocks;
 mod extract;
 mod index;
 pub mod index_only;
 mod materialize;
+mod recipes;
 mod sealed;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use bases::{ScratchFile, Workplace, temporary};
 pub use extract::Extractor;
 pub use index::Bundle;
-pub use materialize::{BlobSink, Materialized};
+pub use materialize::{BaseUse, BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};
 pub use writer::{Options, Prepared, Put, ReleaseSpec, Written, prepare, write};
 
@@ -53,6 +57,11 @@ impl Medium for &[u8] {
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
+}
+
+/// Plain bytes of blocks in flight: what every thread works on, and as much as two more blocks that wait.
+fn in_flight(threads: usize) -> u64 {
+    (threads as u64).saturating_add(2).saturating_mul(crate::limits::BLOCK_PLAIN.into())
 }
 
 /// Why a bundle cannot be written or read.
@@ -136,6 +145,12 @@ pub enum BundleError {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// Base blobs cannot be had, or are not what they are called.
+    #[error("{} blobs that this bundle builds on are not here or are damaged, such as {}", .0.len(), .0.first().map(|b| b.digest.hex()).unwrap_or_default())]
+    Lacking(Vec<Blob>),
+    /// A scratch file.
+    #[error("cannot use scratch space")]
+    Scratch(#[source] io::Error),
     /// The file lacks the blocks that this needs.
     #[error("this file is {0}: it holds no blocks")]
     NoBlocks(&'static str),
@@ -158,10 +173,10 @@ impl Classified for BundleError {
             BundleError::Format(e) | BundleError::Section { source: e, .. } | BundleError::Block { source: e, .. } => {
                 e.class()
             }
-            BundleError::Changed { .. } => Class::Failed,
+            BundleError::Changed { .. } | BundleError::Scratch(_) => Class::Failed,
             BundleError::Restored(_) => Class::Damaged,
             BundleError::Sink { class, .. } | BundleError::Seal { class, .. } => *class,
-            BundleError::NoBlocks(_) => Class::Usage,
+            BundleError::NoBlocks(_) | BundleError::Lacking(_) => Class::Usage,
         }
     }
 
@@ -173,6 +188,10 @@ impl Classified for BundleError {
             BundleError::Changed { .. } => Some("let the download finish, then pack again".into()),
             BundleError::Sink { hint, .. } => hint.clone(),
             BundleError::NoBlocks(_) => Some("give the whole bundle".into()),
+            BundleError::Lacking(_) => {
+                Some("it is a delta: bring in a release that carried them, or a full bundle".into())
+            }
+            BundleError::Scratch(_) => Some("make room for temporary files, then run the same command again".into()),
             BundleError::Restored(_) => Some("tell the sender; their pouch or their machine is at fault".into()),
             _ if self.class() == Class::Damaged => {
                 Some("copy the bundle again from its source; `pouch verify` names every damaged part".into())

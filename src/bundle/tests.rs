@@ -44,7 +44,8 @@ pub(crate) fn bundle(contents: &[Vec<u8>], threads: usize) -> Vec<u8> {
         }
         Ok(())
     };
-    write(&mut out, &prepared, Options { threads, level: 3 }, &Silent, feed, |_| Ok(vec![])).expect("writes");
+    write(&mut out, &prepared, Options { threads, level: 3, against: &[] }, &Silent, feed, |_| Ok(vec![]))
+        .expect("writes");
     out
 }
 
@@ -86,7 +87,7 @@ fn read(bytes: &[u8], have: BTreeMap<Blob, Vec<u8>>) -> Result<Memory, BundleErr
     bundle.check_tables()?;
     bundle.check_blocks(1, &Silent)?;
     let mut sink = Memory { blobs: have, open: vec![] };
-    bundle.materialize_into(&mut sink, 2, &Silent)?;
+    bundle.materialize_into(&mut sink, Workplace::NONE, 2, &Silent)?;
     Ok(sink)
 }
 
@@ -149,6 +150,29 @@ fn the_writer_refuses_what_the_reader_would() {
     odd.facts = Bytes(vec![0xa0, 0]);
     assert!(prepare(&spec(), vec![odd]).is_err());
     assert!(prepare(&spec(), vec![artifact("a", b"1"), artifact("b", b"1")]).is_ok());
+}
+
+#[test]
+fn an_input_that_changes_after_the_survey_is_named() {
+    for len in [10, 70_000, 17 << 20] {
+        let was = words(1, len);
+        let mut other = was.clone();
+        other[len / 2] ^= 1;
+        for now in [&was[..len - 1], &[&was[..], b"!"].concat()[..], &other, &[]] {
+            for verbatim in [false, true] {
+                let prepared = prepare(&spec(), vec![artifact("a", &was)]).expect("prepares");
+                let feed = |put: &mut dyn Put| put.put(&Blob::of(&was), "input", verbatim, &mut &now[..]);
+                let options = Options { threads: 2, level: 1, against: &[] };
+                let e = write(&mut Vec::new(), &prepared, options, &Silent, feed, |_| Ok(vec![])).expect_err("changed");
+                match e {
+                    BundleError::Changed { what, was: announced, now: found } => {
+                        assert_eq!((what.as_str(), announced, found), ("input", Blob::of(&was), Blob::of(now)));
+                    }
+                    e => panic!("{e}"),
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,16 +3,18 @@
 //! It is given artifacts and a feed of blobs, and writes to any `io::Write`; it finds nothing and signs nothing itself.
 //! Specified in `spec/bundle.md`, section "Writing".
 
-use super::blocks::{Cutter, RawBlock};
+use super::blocks::{Cutter, Done, RawBlock};
 use super::index::check_places;
 use super::{BundleError, Ids};
-use crate::codec::block::{self, StoredBlock};
-use crate::digest::{Blob, Digest, HashingReader};
+use crate::codec::block;
+use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
 use crate::format::frame::{self, Footer, Form};
-use crate::format::root::{CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema};
-use crate::format::section::{ArtifactRow, Recipe, SectionKind, check_facts, encode_list};
+use crate::format::root::{
+    BASE, BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema,
+};
+use crate::format::section::{ArtifactRow, Recipe, SectionKind, Segment, check_facts, encode_list};
 use crate::format::table::{self, BlockRow, Row};
 use crate::limits;
 use crate::model::{Described, Kind};
@@ -50,11 +52,13 @@ pub struct Prepared {
 
 /// How to write.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Threads that compress.
     pub threads: usize,
     /// zstd's level.
     pub level: i32,
+    /// Releases that carried the blobs which the feed leaves out, sorted; none where nothing is left out.
+    pub against: &'a [BaseRelease],
 }
 
 /// What was written.
@@ -154,35 +158,48 @@ fn cut_table<R: Row>(rows: &[R]) -> Vec<(SectionKind, u32, Vec<u8>)> {
 pub trait Put {
     /// Takes one blob: `what` names it in messages, `verbatim` keeps it whole (it is compressed already).
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError>;
+    /// Leaves one blob out: whoever unpacks has it already.
+    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError>;
+}
+
+type Queue<'f> = parallel::Feed<'f, RawBlock, Result<Done, BundleError>>;
+
+fn push(queue: &mut Queue<'_>, block: RawBlock) -> bool {
+    let weight = block.len();
+    queue.push(block, weight).is_ok()
 }
 
 struct Producer<'a, 'f> {
     cutter: Cutter,
-    feed: &'a mut parallel::Feed<'f, RawBlock, Result<StoredBlock, FormatError>>,
+    feed: &'a mut Queue<'f>,
     prepared: &'a Prepared,
     recipes: Vec<Recipe>,
     seen: BTreeSet<u64>,
     monitor: &'a dyn Monitor,
 }
 
-impl Put for Producer<'_, '_> {
-    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
+impl Producer<'_, '_> {
+    /// The blob's number, each once.
+    fn number(&mut self, blob: &Blob, what: &str) -> Result<u64, BundleError> {
         let unknown = || FormatError::rule("a blob", format!("{what} is not in the release or comes twice"));
         let number = self.prepared.blobs.binary_search(blob).map_err(|_| unknown())? as u64;
-        if !self.seen.insert(number) {
-            return Err(unknown().into());
-        }
-        let input = |source| BundleError::Input { what: what.to_owned(), source };
-        let mut reader = HashingReader::new(bytes);
+        if self.seen.insert(number) { Ok(number) } else { Err(unknown().into()) }
+    }
+}
+
+impl Put for Producer<'_, '_> {
+    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
+        let blob_number = self.number(blob, what)?;
+        self.monitor.advance(blob.len);
+        self.recipes.push(Recipe { blob: blob_number, segments: vec![Segment::Itself] });
+        Ok(())
+    }
+
+    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
+        let number = self.number(blob, what)?;
         let (feed, monitor) = (&mut self.feed, self.monitor);
-        let segments = self
-            .cutter
-            .blob(blob, verbatim, &mut reader, &mut |block| feed.push(block).is_ok(), &|n| monitor.advance(n))
-            .map_err(input)?;
-        let (_, now) = reader.finish();
-        if now != *blob {
-            return Err(BundleError::Changed { what: what.to_owned(), was: *blob, now });
-        }
+        let mut emit = |block: RawBlock| push(feed, block);
+        let segments = self.cutter.blob(blob, what, verbatim, bytes, &mut emit, &|n| monitor.advance(n))?;
         self.recipes.push(Recipe { blob: number, segments });
         Ok(())
     }
@@ -192,18 +209,18 @@ impl Put for Producer<'_, '_> {
 pub fn write(
     out: &mut dyn Write,
     prepared: &Prepared,
-    options: Options,
+    options: Options<'_>,
     monitor: &dyn Monitor,
     feed: impl FnOnce(&mut dyn Put) -> Result<(), BundleError> + Send,
     sign: impl FnOnce(&Ids) -> Result<Vec<Signed>, BundleError>,
 ) -> Result<Written, BundleError> {
     let mut out = Counted { out, len: 0 };
     out.put(&frame::header())?;
-    let mut rows: Vec<BlockRow> = Vec::new();
+    let (mut rows, mut late): (Vec<BlockRow>, Vec<(u64, Digest)>) = (Vec::new(), Vec::new());
     let (mut blocks_len, mut plain_len) = (0u64, 0u64);
     let (cutter, recipes) = parallel::ordered(
         options.threads,
-        options.threads + 2,
+        super::in_flight(options.threads),
         |queue| {
             let mut producer = Producer {
                 cutter: Cutter::default(),
@@ -215,16 +232,17 @@ pub fn write(
             };
             feed(&mut producer)?;
             let Producer { mut cutter, feed: queue, recipes, .. } = producer;
-            cutter.finish(&mut |block| queue.push(block).is_ok());
+            cutter.finish(&mut |block| push(queue, block));
             Ok((cutter, recipes))
         },
         |raw: RawBlock| raw.store(options.level),
-        |stored| {
-            let stored = stored?;
-            out.put(&stored.stored)?;
-            blocks_len += u64::from(stored.row.stored_len);
-            plain_len += u64::from(stored.row.plain_len);
-            rows.push(stored.row);
+        |done: Result<Done, BundleError>| {
+            let Done { block, chunk } = done?;
+            out.put(&block.stored)?;
+            blocks_len += u64::from(block.row.stored_len);
+            plain_len += u64::from(block.row.plain_len);
+            rows.push(block.row);
+            late.extend(chunk);
             Ok::<(), BundleError>(())
         },
     )?;
@@ -232,7 +250,7 @@ pub fn write(
         let why = format!("{} of {} blobs were given", recipes.len(), prepared.blobs.len());
         return Err(FormatError::rule("the feed", why).into());
     }
-    let chunks = cutter.into_chunks(&rows)?;
+    let chunks = cutter.into_chunks(&rows, &late)?;
     let sections_at = out.len;
     let mut sections = Vec::new();
     let carriage_sections =
@@ -250,8 +268,9 @@ pub fn write(
         blocks_len,
         chunks: chunks.len() as u64,
         scratch: 0,
-        requires: Vec::new(),
+        requires: if recipes.iter().any(|r| r.segments == [Segment::Itself]) { vec![BASE.into()] } else { vec![] },
         ext: None,
+        against: (!options.against.is_empty()).then(|| options.against.to_vec()),
     };
     let sections_len = out.len - sections_at;
     let (carriage_bytes, carriage_id) = carriage.seal_off()?;

@@ -171,6 +171,7 @@ A packing list:
 
 Examples:
   pouch pack --kubespray-offline outputs --stream k8s --sequence 1 --seal-with packer -o k8s-1.pouch
+  pouch pack --kubespray-offline outputs --stream k8s --sequence 2 --base k8s-1.pouch --seal-with packer -o k8s-2.pouch
   pouch pack list.toml --stream tools --sequence 7 --dry-run";
 
 #[derive(Args, Debug)]
@@ -274,6 +275,12 @@ pub struct Pack {
     /// What people call the release, such as 2.29.1
     #[arg(long = "release-version", value_name = "TEXT")]
     pub version: Option<String>,
+    /// Leave out what this release has: a bundle of it or its index. The far side must have unpacked all that are given
+    #[arg(long, value_name = "OLD.pouch")]
+    pub base: Vec<PathBuf>,
+    /// Do not leave out what this list names: the JSON of a refusal by `unpack`
+    #[arg(long, value_name = "LIST", requires = "base")]
+    pub need: Vec<PathBuf>,
     /// Seal at once with this key; the seal lies inside the bundle
     #[arg(long, value_name = "KEY")]
     pub seal_with: Option<PathBuf>,
@@ -362,8 +369,8 @@ pub struct Extract {
     /// Leave out what the bundle of --against has
     #[arg(long, requires = "against")]
     pub only_new: bool,
-    /// A bundle that was scanned before, or its index; its seal must count as well
-    #[arg(long, value_name = "OLD.pouch", requires = "only_new")]
+    /// A bundle that was scanned before, or its index; its seal must count as well. It gives what a delta leaves out
+    #[arg(long, value_name = "OLD.pouch")]
     pub against: Option<PathBuf>,
     /// Open layers, packages and archives, and archives in them
     #[arg(long)]
@@ -544,6 +551,9 @@ pub struct Gc {
     /// Say what would be freed
     #[arg(long)]
     pub dry_run: bool,
+    /// Keep what this delta builds on, because it is still to be unpacked
+    #[arg(long, value_name = "B.pouch")]
+    pub keep_for: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -577,4 +587,7 @@ pub struct Complete {
     /// Folder with files.list and images.list
     #[arg(long, value_name = "DIR")]
     pub lists: PathBuf,
+    /// The bundle that a delta builds on; without it checksums of what is left out are not looked at
+    #[arg(long, value_name = "OLD.pouch")]
+    pub against: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use super::fail::{Fail, Outcome};
 use super::{Common, print};
 use pouch::bundle::{Bundle, Sealed, index_only};
 use pouch::format::frame::Form;
-use pouch::format::root::Total;
+use pouch::format::root::{BaseRelease, Total};
 use pouch::fs::medium::FileMedium;
 use pouch::fs::output::Output;
 use pouch::model::Kind;
@@ -83,6 +83,8 @@ struct Shown {
     blocks_bytes: u64,
     chunks: u64,
     requires: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    against: Vec<BaseRelease>,
     statements: Vec<String>,
 }
 
@@ -110,6 +112,7 @@ pub fn show(args: BundleArg, common: &Common) -> Outcome {
         blocks_bytes: c.blocks_len,
         chunks: c.chunks,
         requires: r.requires.iter().chain(&c.requires).cloned().collect(),
+        against: c.against.clone().unwrap_or_default(),
         statements: bundle.statements().iter().map(|s| String::from_utf8_lossy(&s.text).into_owned()).collect(),
     };
     common.report(&shown, |s| {
@@ -128,6 +131,10 @@ pub fn show(args: BundleArg, common: &Common) -> Outcome {
         rows.push(vec!["blobs".into(), s.blobs.to_string(), print::size(s.bytes)]);
         rows.push(vec!["blocks".into(), s.blocks.to_string(), print::size(s.blocks_bytes)]);
         out += &print::table(&rows);
+        for r in &s.against {
+            let place = format!("{} epoch {} sequence {}", r.stream, r.epoch, r.sequence);
+            out += &format!("a delta against {place} ({})\n", r.release.short());
+        }
         for text in &s.statements {
             out += &format!("\nstatement inside, as it stands:\n{text}");
         }

@@ -4,7 +4,7 @@ use super::Common;
 use super::args::Complete;
 use super::bundle::open;
 use super::fail::{Fail, Outcome};
-use pouch::bundle::Extractor;
+use pouch::bundle::{Extractor, Workplace, temporary};
 use pouch::class::Class;
 use pouch::format::frame::Form;
 use pouch::op::complete::{Report, complete};
@@ -13,9 +13,16 @@ use pouch::op::complete::{Report, complete};
 pub fn run(args: Complete, common: &Common) -> Outcome {
     let bundle = open(&args.bundle)?;
     let artifacts = bundle.artifacts()?;
-    let report = match bundle.form() {
-        Form::Full => complete(&artifacts, &args.lists, Some(&Extractor::new(&bundle)?))?,
-        _ => complete(&artifacts, &args.lists, None)?,
+    let old = args.against.as_deref().map(open).transpose()?;
+    let bases = old.as_ref().map(|old| Extractor::new(old, Workplace::NONE)).transpose()?;
+    let work = match &bases {
+        Some(bases) => Workplace { bases, scratch: &temporary },
+        None => Workplace::NONE,
+    };
+    let whole = bundle.form() == Form::Full && (bases.is_some() || !bundle.is_delta());
+    let report = match whole {
+        true => complete(&artifacts, &args.lists, Some(&Extractor::new(&bundle, work)?))?,
+        false => complete(&artifacts, &args.lists, None)?,
     };
     common.report(&report, text)?;
     match report.ok {

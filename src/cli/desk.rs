@@ -4,9 +4,11 @@ use super::args::{Diff, Extract, Review};
 use super::bundle::{medium, open};
 use super::fail::{Fail, Outcome};
 use super::{Common, keys, policy, print, trusting};
+use pouch::bundle::{BundleError, Extractor, Workplace, temporary};
 use pouch::class::Class;
 use pouch::digest::Digest;
 use pouch::format::area::Signed;
+use pouch::format::frame::Form;
 use pouch::format::root::ReleaseRoot;
 use pouch::fs::output::write_file;
 use pouch::model::Described;
@@ -106,7 +108,14 @@ pub fn extract(args: Extract, common: &Common) -> Outcome {
         let outside = trusting::outside_only(path, &args.statements, common)?;
         Ok::<_, Fail>(scan::vouch(medium(path)?, &outside, &chain, keys::now())?)
     };
-    let known = args.against.as_deref().map(&vouched).transpose()?.map(|old| old.artifacts()).transpose()?;
+    let old = args.against.as_deref().map(&vouched).transpose()?;
+    let known = old.as_ref().filter(|_| args.only_new).map(|old| old.artifacts()).transpose()?;
+    let holds = old.as_ref().filter(|old| old.form() == Form::Full);
+    let bases = holds.map(|old| Extractor::new(old, Workplace::NONE)).transpose()?;
+    let work = match &bases {
+        Some(bases) => Workplace { bases, scratch: &temporary },
+        None => Workplace::NONE,
+    };
     let standard = Bounds::default();
     let bounds = Bounds {
         bytes: args.max_bytes.unwrap_or(standard.bytes),
@@ -115,10 +124,16 @@ pub fn extract(args: Extract, common: &Common) -> Outcome {
     };
     let options = scan::Options {
         known: known.as_deref(),
+        work,
         expand: args.expand.then_some(bounds),
         threads: pack::threads(args.threads.map(usize::from)),
     };
-    let report = scan::scan(&vouched(&args.bundle)?, &args.to, options, &common.bar)?;
+    let report = scan::scan(&vouched(&args.bundle)?, &args.to, options, &common.bar).map_err(|e| match e {
+        scan::ScanError::Bundle(BundleError::Lacking(_)) if old.is_none() => {
+            Fail::from(e).hint("it is a delta: give the release that it builds on with --against OLD.pouch")
+        }
+        other => other.into(),
+    })?;
     common.report(&report, |r| scan_text(r, &args.to))?;
     match &report.expanded {
         Some(e) if !report.is_whole() => {

@@ -10,6 +10,8 @@ pub struct Fail {
     class: Class,
     error: anyhow::Error,
     hint: Option<String>,
+    details: String,
+    more: Option<(&'static str, serde_json::Value)>,
 }
 
 /// The result of a command.
@@ -17,14 +19,19 @@ pub type Outcome = Result<(), Fail>;
 
 impl<E: Classified + Send + Sync + 'static> From<E> for Fail {
     fn from(e: E) -> Fail {
-        Fail { class: e.class(), hint: e.hint(), error: anyhow::Error::new(e) }
+        let (class, hint) = (e.class(), e.hint());
+        Fail { hint, ..Fail::of(class, anyhow::Error::new(e)) }
     }
 }
 
 impl Fail {
+    fn of(class: Class, error: anyhow::Error) -> Fail {
+        Fail { class, error, hint: None, details: String::new(), more: None }
+    }
+
     /// A failure of the command line or a configuration.
     pub fn usage(text: impl fmt::Display) -> Fail {
-        Fail { class: Class::Usage, error: anyhow::anyhow!("{text}"), hint: None }
+        Fail::of(Class::Usage, anyhow::anyhow!("{text}"))
     }
 
     /// A failure of the disk.
@@ -40,12 +47,12 @@ impl Fail {
             _ => "look at the medium and the kernel's log, then run the same command again",
         };
         let error = anyhow::Error::new(source).context(what.to_string());
-        Fail { class, error, hint: Some(hint.into()) }
+        Fail::of(class, error).hint(hint)
     }
 
     /// A failure of a given class.
     pub fn new(class: Class, text: impl fmt::Display) -> Fail {
-        Fail { class, error: anyhow::anyhow!("{text}"), hint: None }
+        Fail::of(class, anyhow::anyhow!("{text}"))
     }
 
     /// With what to do next.
@@ -54,16 +61,34 @@ impl Fail {
         self
     }
 
+    /// With lines that people read below the message.
+    pub fn details(mut self, lines: impl Into<String>) -> Fail {
+        self.details = lines.into();
+        self
+    }
+
+    /// With a value beside `error` in the JSON.
+    pub fn json(mut self, key: &'static str, value: serde_json::Value) -> Fail {
+        self.more = Some((key, value));
+        self
+    }
+
     /// Prints it and gives the exit code.
     pub fn report(&self, json: bool) -> u8 {
         let chain: Vec<String> = self.error.chain().map(ToString::to_string).collect();
         if json {
-            let value = serde_json::json!({
+            let mut value = serde_json::json!({
                 "error": { "class": self.class.name(), "code": self.class.code(), "chain": chain, "hint": self.hint }
             });
+            if let (Some((key, more)), Some(map)) = (&self.more, value.as_object_mut()) {
+                map.insert((*key).into(), more.clone());
+            }
             super::out(&format!("{value}\n"));
         }
         eprintln!("pouch: {}", super::print::visible(&chain.join(": ")));
+        if !json && !self.details.is_empty() {
+            eprint!("{}", super::print::visible(&self.details));
+        }
         if let Some(hint) = &self.hint {
             eprintln!("  hint: {}", super::print::visible(hint));
         }

@@ -1,6 +1,7 @@
 //! `pouch pack`.
 
 use super::args::Pack;
+use super::bundle::open;
 use super::fail::{Fail, Outcome};
 use super::keys::Signer;
 use super::{Common, keys, policy, print};
@@ -10,6 +11,7 @@ use pouch::format::area::Signed;
 use pouch::format::root::{is_stream_name, is_version};
 use pouch::fs::output::Output;
 use pouch::monitor::Monitor as _;
+use pouch::op::delta::{Held, NeedList};
 use pouch::op::pack::{self, PackReport};
 use pouch::op::seal;
 use pouch::op::travel::{self, Laid};
@@ -47,6 +49,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         version: args.version.clone(),
     };
     let prepared = survey.prepare(&spec)?;
+    let held = held(&args)?;
     let written = match args.output.as_deref().filter(|_| !args.dry_run) {
         None => None,
         Some(path) => {
@@ -61,7 +64,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
                 }
                 Ok(inside)
             };
-            let written = survey.write(&prepared, threads, &mut out, &common.bar, sign)?;
+            let written = survey.write(&prepared, &held, threads, &mut out, &common.bar, sign)?;
             out.publish(0o644).map_err(io)?;
             Some(written)
         }
@@ -72,7 +75,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
         }
         _ => None,
     };
-    common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), notes), beside }, text)
+    common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), &held, notes), beside }, text)
 }
 
 /// What can be said before anything is read.
@@ -113,6 +116,23 @@ fn sources(args: &Pack) -> Result<Sources, Fail> {
     }
 }
 
+/// What the far side has: the releases of `--base` but for what `--need` names.
+fn held(args: &Pack) -> Result<Held, Fail> {
+    let mut held = Held::default();
+    for path in &args.base {
+        held.add(&open(path)?)?;
+    }
+    for path in &args.need {
+        let text = std::fs::read_to_string(path).map_err(|e| Fail::io(format!("cannot read {}", path.display()), e))?;
+        let need = NeedList::parse(&text).map_err(|e| {
+            Fail::usage(format!("{} is no need-list: {e}", path.display()))
+                .hint("it is what `pouch unpack --json` prints where a delta's bases are lacking")
+        })?;
+        held.remove(&need);
+    }
+    Ok(held)
+}
+
 /// The policies that travel inside, each with its signatures.
 fn chain(args: &Pack) -> Result<Vec<Signed>, Fail> {
     let mut out = Vec::new();
@@ -130,6 +150,12 @@ fn text(packed: &Packed) -> String {
     let mut out = print::table(&rows);
     out += &format!("stream    {} epoch {} sequence {}\n", r.stream, r.epoch, r.sequence);
     out += &format!("release   {}\n", r.release);
+    if let Some(l) = &r.left_out {
+        out += &format!("left out  {} blobs ({}) that the far side has\n", l.blobs, print::size(l.bytes));
+        l.against.iter().for_each(|a| {
+            out += &format!("against   {} epoch {} sequence {} {}\n", a.stream, a.epoch, a.sequence, a.release.short());
+        });
+    }
     match (r.carriage, r.bundle_bytes) {
         (Some(carriage), Some(bytes)) => {
             let share = 100.0 * bytes as f64 / (r.bytes.max(1)) as f64;

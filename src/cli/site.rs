@@ -1,7 +1,7 @@
 //! Sites: `site init`, `unpack`, `status`, `check`, `gc`, `rollback`, `export`.
 
 use super::args::{Check, Export, Gc, Rollback, Site as SiteCommand, SiteArg, Unpack};
-use super::bundle::medium;
+use super::bundle::{medium, open};
 use super::fail::{Fail, Outcome};
 use super::{Common, keys, policy, print, trusting};
 use pouch::class::Class;
@@ -10,8 +10,9 @@ use pouch::fs::output::Output;
 use pouch::model::SiteConfig;
 use pouch::monitor::Monitor as _;
 use pouch::op::audit::{self, Alarm};
+use pouch::op::delta::NeedList;
 use pouch::op::export::export as export_image;
-use pouch::op::unpack::{Options, UnpackReport, catalog, unpack as unpack_one};
+use pouch::op::unpack::{Options, UnpackError, UnpackReport, catalog, unpack as unpack_one};
 use pouch::op::{evidence, pack, policies};
 use pouch::site::Site;
 use pouch::site::archive::Archive;
@@ -62,7 +63,10 @@ pub fn unpack(args: Unpack, common: &Common) -> Outcome {
     let mut reports = Vec::new();
     for bundle in &args.bundles {
         let statements = trusting::outside_only(bundle, &args.statements, common)?;
-        let report = unpack_one(&writer, medium(bundle)?, &statements, options, &common.bar)?;
+        let report = match unpack_one(&writer, medium(bundle)?, &statements, options, &common.bar) {
+            Err(UnpackError::Lacking(need)) => return Err(lacking(*need)),
+            other => other?,
+        };
         report.notes.iter().for_each(|n| common.bar.note(n));
         if !args.dry_run {
             let beside = trusting::beside(bundle, &args.statements);
@@ -72,6 +76,12 @@ pub fn unpack(args: Unpack, common: &Common) -> Outcome {
         reports.push(report);
     }
     common.report(&reports, |all| all.iter().map(|r| unpacked(r, args.dry_run)).collect())
+}
+
+/// A refusal with the whole need-list.
+fn lacking(need: NeedList) -> Fail {
+    let (lines, json) = (need.to_string(), serde_json::to_value(&need).unwrap_or_default());
+    Fail::from(UnpackError::Lacking(Box::new(need))).details(lines).json("need", json)
 }
 
 fn unpacked(r: &UnpackReport, dry_run: bool) -> String {
@@ -186,9 +196,13 @@ pub fn gc(args: Gc, common: &Common) -> Outcome {
         let keep = writer.config().keep.max(2) as usize;
         writer.prune(keep, now)?;
     }
+    let mut protect = BTreeSet::new();
+    for path in &args.keep_for {
+        protect.extend(open(path)?.bases()?.into_iter().map(|b| b.base.digest));
+    }
     let plan = match args.dry_run {
-        true => writer.gc_plan(&BTreeSet::new())?,
-        false => writer.gc(&BTreeSet::new(), now)?,
+        true => writer.gc_plan(&protect)?,
+        false => writer.gc(&protect, now)?,
     };
     common.report(&plan, |p| {
         let verb = if args.dry_run { "would free" } else { "freed" };

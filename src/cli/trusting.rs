@@ -48,6 +48,13 @@ pub fn beside<'a>(bundle: &'a Path, folders: &'a [PathBuf]) -> impl Fn(&Evidence
     }
 }
 
+/// Blobs that a delta builds on.
+#[derive(serde::Serialize)]
+struct BuildsOn {
+    blobs: u64,
+    bytes: u64,
+}
+
 #[derive(serde::Serialize)]
 struct TakenIn {
     statements: Vec<Became>,
@@ -136,6 +143,8 @@ struct Checked {
     notes: Vec<String>,
     form: &'static str,
     checked_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    builds_on: Option<BuildsOn>,
     artifacts: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<String>,
@@ -179,6 +188,11 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         Form::Head => ("head", 0),
         Form::IndexOnly => ("index-only", 0),
     };
+    let bases = if bundle.form() == Form::Full { bundle.bases()? } else { Vec::new() };
+    let builds_on = (!bases.is_empty()).then(|| BuildsOn {
+        blobs: bases.len() as u64,
+        bytes: bases.iter().map(|b| b.base.len).fold(0, u64::saturating_add),
+    });
     let report = Checked {
         release: ids.release.hex(),
         carriage: ids.carriage.hex(),
@@ -193,6 +207,7 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         notes: bundle.trust.notes.clone(),
         form,
         checked_bytes,
+        builds_on,
         artifacts,
         explain: args.explain.then(|| explain(chain.policy(), &named)),
     };
@@ -224,6 +239,13 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
                 r.artifacts
             ),
         };
+        if let Some(b) = &r.builds_on {
+            out += &format!(
+                "a delta    it builds on {} blobs ({}) that are not in this file\n",
+                b.blobs,
+                print::size(b.bytes)
+            );
+        }
         if let Some(explain) = &r.explain {
             out += &format!("\n{explain}");
         }

@@ -62,20 +62,20 @@ pub struct StoredBlock {
     pub stored: Vec<u8>,
 }
 
-/// Compresses a block where that wins, and proves that it comes back.
-pub fn store(plain: Vec<u8>, chunks: u32, level: i32) -> Result<StoredBlock, FormatError> {
+/// Compresses a block where that wins, and proves that it comes back. `digest` is that of `plain` where it is known.
+pub fn store(plain: Vec<u8>, chunks: u32, level: i32, digest: Option<Digest>) -> Result<StoredBlock, FormatError> {
     let plain_len = length(plain.len())?;
     let packed = if looks_incompressible(&plain) { None } else { compress(&plain, level) };
-    let (codec, stored) = match packed {
+    let (codec, digest, stored) = match packed {
         Some(stored) => {
             if decompress(&stored, plain.len(), "a block")? != plain {
                 return Err(FormatError::rule("a block", "it did not come back from compression; test this machine"));
             }
-            (Codec::Zstd, stored)
+            (Codec::Zstd, Digest::of(&stored), stored)
         }
-        None => (Codec::Raw, plain),
+        None => (Codec::Raw, digest.unwrap_or_else(|| Digest::of(&plain)), plain),
     };
-    let row = BlockRow { digest: Digest::of(&stored), stored_len: length(stored.len())?, plain_len, chunks, codec };
+    let row = BlockRow { digest, stored_len: length(stored.len())?, plain_len, chunks, codec };
     Ok(StoredBlock { row, stored })
 }
 
@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn incompressible_blocks_stay_raw() {
-        let block = store(noise(3 << 20), 1, LEVEL).expect("stores");
+        let block = store(noise(3 << 20), 1, LEVEL, None).expect("stores");
         assert_eq!(block.row.codec, Codec::Raw);
-        let block = store(vec![7; 3 << 20], 1, LEVEL).expect("stores");
+        let block = store(vec![7; 3 << 20], 1, LEVEL, None).expect("stores");
         assert_eq!(block.row.codec, Codec::Zstd);
         assert!(block.stored.len() < 1000);
     }
@@ -164,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn back_and_forth(plain in proptest::collection::vec(0u8..4, 1..5000)) {
-            let block = store(plain.clone(), 1, LEVEL).expect("stores");
+            let block = store(plain.clone(), 1, LEVEL, None).expect("stores");
             prop_assert_eq!(restore(&block.row, block.stored), Ok(plain));
         }
 

@@ -75,6 +75,9 @@ pub enum FormatError {
     /// Features that this reader does not have.
     #[error("the bundle needs features that this program does not have: {}", .0.join(", "))]
     Features(Vec<String>),
+    /// Features of the carriage that it lists and does not use as this reader knows them.
+    #[error("the bundle requires {} and has nothing in it that this program knows to need that", .0.join(", "))]
+    Unused(Vec<String>),
 }
 
 impl FormatError {
@@ -99,9 +102,11 @@ impl FormatError {
 impl Classified for FormatError {
     fn class(&self) -> Class {
         match self {
-            FormatError::Version(_) | FormatError::Form(_) | FormatError::Features(_) | FormatError::Limit { .. } => {
-                Class::Unsupported
-            }
+            FormatError::Version(_)
+            | FormatError::Form(_)
+            | FormatError::Features(_)
+            | FormatError::Unused(_)
+            | FormatError::Limit { .. } => Class::Unsupported,
             _ => Class::Damaged,
         }
     }

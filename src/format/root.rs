@@ -10,8 +10,10 @@ use crate::digest::Digest;
 use crate::limits;
 use crate::model::Kind;
 
+/// The feature of carriages that leave out what base blobs hold.
+pub const BASE: &str = "base/1";
 /// Features of the carriage that this program reads.
-const CARRIAGE_FEATURES: [&str; 0] = [];
+const CARRIAGE_FEATURES: [&str; 1] = [BASE];
 
 record! {
     /// Number and bytes of the artifacts of one kind.
@@ -109,8 +111,25 @@ record! {
         6 => requires: Vec<String>,
         /// Extensions that a reader may ignore, by number.
         7 => ext: Option<Vec<(u64, Bytes)>>,
+        /// The releases against which a delta was made: whoever has unpacked them has its bases.
+        8 => against: Option<Vec<BaseRelease>>,
     }
 }
+
+/// A release that carried bases of a delta.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct BaseRelease {
+    /// Its stream.
+    pub stream: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its id.
+    pub release: Digest,
+}
+
+cbor::tuple!(BaseRelease { stream, epoch, sequence, release });
 
 /// A root that has an id.
 pub trait Root: cbor::Cbor {
@@ -198,12 +217,14 @@ impl Root for CarriageRoot {
 
     fn check(&self) -> Result<(), FormatError> {
         let rule = |why: &str| Err(FormatError::rule(Self::WHAT, why));
-        if !self.requires.is_empty() {
-            return rule("requires lists features that it does not use");
+        if !self.requires.is_sorted_by(|a, b| a < b) {
+            return rule("requires is not sorted, or lists a feature twice");
         }
-        if self.scratch != 0 {
-            return rule("it asks for scratch space, which only deltas need");
+        let delta = self.requires.iter().any(|f| f == BASE);
+        if self.scratch != 0 && self.requires.is_empty() {
+            return rule("it asks for scratch space without a feature that needs any");
         }
+        self.check_against(delta)?;
         if !self.sections.is_sorted_by(|a, b| a.kind <= b.kind) {
             return rule("its sections are not in the order of their kinds");
         }
@@ -224,8 +245,8 @@ impl Root for CarriageRoot {
                     return Err(FormatError::Limit { what, have: have.into(), limit: limit.into() });
                 }
             }
-            if s.kind == SectionKind::Bases {
-                return rule("it has a section of bases without the feature base/1");
+            if s.kind >= SectionKind::Bases && !delta {
+                return rule("it has a section of bases or expansions without the feature base/1");
             }
             if s.entries == 0 {
                 return rule("a section has no entries");
@@ -238,6 +259,20 @@ impl Root for CarriageRoot {
             }
         }
         check_ext(Self::WHAT, self.ext.as_deref())
+    }
+}
+
+impl CarriageRoot {
+    fn check_against(&self, delta: bool) -> Result<(), FormatError> {
+        let rule = |why| Err(FormatError::rule(Self::WHAT, why));
+        let Some(against) = &self.against else { return Ok(()) };
+        if !delta || against.is_empty() || !against.is_sorted_by(|a, b| a < b) {
+            return rule("it was made against releases without the feature base/1, or they are not in order");
+        }
+        match against.iter().all(|r| is_stream_name(&r.stream) && r.sequence > 0) {
+            true => Ok(()),
+            false => rule("a release against which it was made has no such stream or sequence"),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A *section* is a part of the index: a list of artifacts, facts, blobs, recipes, chunks, blocks or bases.
+//! A *section* is a part of the index: a list of artifacts, facts, blobs, recipes, chunks, blocks, bases or
+//! expansions.
 //!
 //! Reading and writing of their plain bytes; compression and place in the file are the bundle floor's. Specified in
 //! `spec/bundle.md`, section "Sections". Fixed-width sections are in [`super::table`].
@@ -25,13 +26,15 @@ pub enum SectionKind {
     Chunks,
     /// Blocks.
     Blocks,
-    /// Base requirements.
+    /// Base blobs that recipes take bytes of.
     Bases,
+    /// What raw deflate ranges of base blobs expand to.
+    Expansions,
 }
 
 impl SectionKind {
     /// All kinds.
-    pub const ALL: [SectionKind; 7] = [
+    pub const ALL: [SectionKind; 8] = [
         SectionKind::Artifacts,
         SectionKind::Facts,
         SectionKind::Blobs,
@@ -39,6 +42,7 @@ impl SectionKind {
         SectionKind::Chunks,
         SectionKind::Blocks,
         SectionKind::Bases,
+        SectionKind::Expansions,
     ];
 
     /// The number in the file.
@@ -51,6 +55,7 @@ impl SectionKind {
             SectionKind::Chunks => 5,
             SectionKind::Blocks => 6,
             SectionKind::Bases => 7,
+            SectionKind::Expansions => 8,
         }
     }
 
@@ -64,6 +69,7 @@ impl SectionKind {
             SectionKind::Chunks => "chunks",
             SectionKind::Blocks => "blocks",
             SectionKind::Bases => "bases",
+            SectionKind::Expansions => "expansions",
         }
     }
 
@@ -195,7 +201,7 @@ impl ArtifactRow {
 }
 
 /// A part of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
     /// A run of chunks, one after another.
     Chunks {
@@ -204,21 +210,45 @@ pub enum Segment {
         /// How many, at least 1.
         count: u64,
     },
+    /// Bytes of a base blob, or of what a raw deflate range of it expands to.
+    Base {
+        /// Number of the source: bases first, then expansions.
+        source: u64,
+        /// Where they begin in it.
+        offset: u64,
+        /// How many, at least 1.
+        len: u64,
+    },
+    /// The blob itself: whoever unpacks has it already.
+    Itself,
+}
+
+/// First item of a segment's array.
+mod tag {
+    pub const CHUNKS: u64 = 0;
+    pub const BASE: u64 = 2;
+    pub const ITSELF: u64 = 3;
 }
 
 impl Cbor for Segment {
     fn to_value(&self) -> Value {
+        let array = |items: &[u64]| Value::Array(items.iter().map(Cbor::to_value).collect());
         match self {
-            Segment::Chunks { first, count } => Value::Array(vec![0u64.to_value(), first.to_value(), count.to_value()]),
+            Segment::Chunks { first, count } => array(&[tag::CHUNKS, *first, *count]),
+            Segment::Base { source, offset, len } => array(&[tag::BASE, *source, *offset, *len]),
+            Segment::Itself => array(&[tag::ITSELF]),
         }
     }
     fn from_value(v: Value) -> Result<Self, CborError> {
+        const UNKNOWN: CborError = CborError::Type("a segment of a kind that the carriage's features allow");
         let items = v.into_array().map_err(|_| CborError::Type("a segment"))?;
-        match <[Value; 3]>::try_from(items) {
-            Ok([tag, first, count]) if tag == 0u64.to_value() => {
-                Ok(Segment::Chunks { first: u64::from_value(first)?, count: u64::from_value(count)? })
-            }
-            _ => Err(CborError::Type("a segment of a kind that the carriage's features allow")),
+        let numbers: Vec<u64> =
+            items.into_iter().map(u64::from_value).collect::<Result<_, _>>().map_err(|_| UNKNOWN)?;
+        match *numbers {
+            [tag::CHUNKS, first, count] => Ok(Segment::Chunks { first, count }),
+            [tag::BASE, source, offset, len] => Ok(Segment::Base { source, offset, len }),
+            [tag::ITSELF] => Ok(Segment::Itself),
+            _ => Err(UNKNOWN),
         }
     }
 }

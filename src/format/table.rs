@@ -1,4 +1,4 @@
-//! A *table* is a section of fixed-width rows: blobs, chunks, blocks.
+//! A *table* is a section of fixed-width rows: blobs, chunks, blocks, bases, expansions.
 //!
 //! Rows in, rows out. Specified in `spec/bundle.md`, section "Sections".
 //!
@@ -10,6 +10,11 @@
 //!                                       40  4 number of chunks
 //!                                       44  1 codec: 0 raw, 1 zstd
 //!                                       45  3 zero
+//! base, 40 bytes     expansion, 28 bytes
+//!  0 32 digest        0  4 number of the base
+//! 32  8 length        4  8 offset of the raw deflate stream in it
+//!                    12  8 its length
+//!                    20  8 length of what it expands to
 //! ```
 
 use super::FormatError;
@@ -60,6 +65,61 @@ pub struct BlockRow {
     pub chunks: u32,
     /// How it is stored.
     pub codec: Codec,
+}
+
+/// A base blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseRow(pub Blob);
+
+/// A raw deflate stream within a base blob, to be expanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpansionRow {
+    /// Number of the base.
+    pub base: u32,
+    /// Where the stream begins in it.
+    pub offset: u64,
+    /// Its bytes, at least 1.
+    pub len: u64,
+    /// Bytes that it expands to, at least 1.
+    pub plain_len: u64,
+}
+
+impl Row for BaseRow {
+    const KIND: SectionKind = SectionKind::Bases;
+    const LEN: usize = 40;
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+    fn read(bytes: &[u8]) -> Result<Self, FormatError> {
+        Blob::read(bytes).map(BaseRow)
+    }
+}
+
+impl Row for ExpansionRow {
+    const KIND: SectionKind = SectionKind::Expansions;
+    const LEN: usize = 28;
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.base.to_be_bytes());
+        for n in [self.offset, self.len, self.plain_len] {
+            out.extend_from_slice(&n.to_be_bytes());
+        }
+    }
+    fn read(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (base, rest) = split::<4>(bytes)?;
+        let (offset, rest) = split::<8>(rest)?;
+        let (len, rest) = split::<8>(rest)?;
+        let (plain_len, _) = split::<8>(rest)?;
+        let row = ExpansionRow {
+            base: u32::from_be_bytes(base),
+            offset: u64::from_be_bytes(offset),
+            len: u64::from_be_bytes(len),
+            plain_len: u64::from_be_bytes(plain_len),
+        };
+        match row.len == 0 || row.plain_len == 0 {
+            true => Err(FormatError::rule("an expansion", "it is empty")),
+            false => Ok(row),
+        }
+    }
 }
 
 impl Row for Blob {
@@ -184,6 +244,8 @@ mod tests {
             check::<Blob>(&bytes);
             check::<ChunkRow>(&bytes);
             check::<BlockRow>(&bytes);
+            check::<BaseRow>(&bytes);
+            check::<ExpansionRow>(&bytes);
         }
     }
 

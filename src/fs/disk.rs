@@ -144,6 +144,8 @@ pub trait DiskFile: Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Asks that later reads come from the medium and not from memory. A hint: errors are not reported.
     fn forget_cached(&self);
+    /// Asks that what was written goes to the medium now, without waiting for it. A hint: errors are not reported.
+    fn start_writing_out(&self) {}
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes it `len` bytes long.

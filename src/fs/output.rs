@@ -1,15 +1,22 @@
 //! An *output* is a file that appears under its name only when it is whole: written beside it, synced, renamed.
 
+use rustix::fs::{Advice, fadvise};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+/// Bytes after which what was written starts its way to the medium, so that the sync at the end waits less.
+const WRITE_OUT: u64 = 32 << 20;
+
 /// A file in the making.
 pub struct Output {
     file: BufWriter<tempfile::NamedTempFile>,
     path: PathBuf,
+    written: u64,
+    /// Bytes whose writing to the medium was begun.
+    begun: u64,
 }
 
 impl Output {
@@ -18,7 +25,7 @@ impl Output {
         let (folder, name) = Output::check(path)?;
         let prefix = format!(".{}.", name.to_string_lossy());
         let file = tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(folder)?;
-        Ok(Output { file: BufWriter::with_capacity(1 << 20, file), path: path.into() })
+        Ok(Output { file: BufWriter::with_capacity(1 << 20, file), path: path.into(), written: 0, begun: 0 })
     }
 
     /// Whether a file can be put there: to be asked before long work. The folder must exist, and what has the name must
@@ -54,11 +61,23 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write(buf)
+        let n = self.file.write(buf)?;
+        self.written += n as u64;
+        if self.written - self.begun >= WRITE_OUT {
+            start_writing_out(self.file.get_ref().as_file(), self.begun);
+            self.begun = self.written;
+        }
+        Ok(n)
     }
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Asks that what was written of a file from `offset` on goes to the medium now, without waiting for it. A hint: on Linux
+/// this begins the writing of dirty pages, which stay in memory until they are clean.
+pub(super) fn start_writing_out(file: &File, offset: u64) {
+    let _ = fadvise(file, offset, None, Advice::DontNeed);
 }
 
 /// Writes a small file whole.

@@ -364,6 +364,9 @@ impl DiskFile for RealFile {
         let _ = self.0.sync_data();
         let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
     }
+    fn start_writing_out(&self) {
+        super::output::start_writing_out(&self.0, 0);
+    }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }

@@ -2,17 +2,19 @@
 //!
 //! Inputs are read twice: the survey names every blob, the write stores it and notices what changed in between.
 
-use crate::bundle::{self, BundleError, Options, Prepared, ReleaseSpec, Written};
+use crate::bundle::{self, BundleError, Options, Prepared, Put, ReleaseSpec, Written};
 use crate::class::{Class, Classified};
 use crate::format::area::Signed;
 use crate::format::root::Total;
 use crate::model::{Catalog, Content, Context, Described, Plan, PlanError, ReleaseView, SiteConfig};
 use crate::monitor::Monitor;
+use crate::op::delta::{Held, Leaving, LeftOut};
 use crate::op::payload;
 use crate::parallel;
 use crate::relpath;
 use crate::source::{Collected, Found, Source, SourceError};
 use crate::target::{self, TargetError};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -82,11 +84,13 @@ pub struct Survey {
 pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor) -> Result<Survey, PackError> {
     monitor.phase("reading inputs", None);
     let collector = Collected::default();
-    let run = || sources.iter().try_for_each(|s| s.survey(&collector, monitor));
-    match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
-        Ok(pool) => pool.install(run)?,
-        Err(_) => run()?,
-    }
+    // Together, so that no thread is idle while one source reads its last file; the first error in order is the one told.
+    let all = || sources.par_iter().map(|s| s.survey(&collector, monitor)).collect::<Vec<_>>();
+    let surveyed = match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
+        Ok(pool) => pool.install(all),
+        Err(_) => sources.iter().map(|s| s.survey(&collector, monitor)).collect(),
+    };
+    surveyed.into_iter().collect::<Result<(), _>>()?;
     let (mut found, mut notes) = collector.into_parts();
     notes.sort();
     notes.dedup();
@@ -153,10 +157,11 @@ impl Survey {
         Ok(bundle::prepare(spec, self.artifacts().cloned().collect())?)
     }
 
-    /// Writes the bundle.
+    /// Writes the bundle, without the blobs that the far side has.
     pub fn write(
         &self,
         prepared: &Prepared,
+        held: &Held,
         threads: usize,
         out: &mut dyn Write,
         monitor: &dyn Monitor,
@@ -164,8 +169,10 @@ impl Survey {
     ) -> Result<Written, PackError> {
         let payload = payload::order(&self.found)?;
         monitor.phase("packing", Some(prepared.root.bytes));
-        let options = Options { threads, level: crate::codec::block::LEVEL };
-        Ok(bundle::write(out, prepared, options, monitor, |put| payload.feed(put), sign)?)
+        let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
+        let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
+        let feed = |put: &mut dyn Put| payload.feed(&mut Leaving { put, held });
+        Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }
 }
 
@@ -190,13 +197,16 @@ pub struct PackReport {
     pub bytes: u64,
     /// Bytes of the bundle; absent after a dry run.
     pub bundle_bytes: Option<u64>,
+    /// What a delta leaves out; absent where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// What the user should know of the inputs.
     pub notes: Vec<String>,
 }
 
 impl PackReport {
     /// From what was prepared and, unless it was a dry run, written.
-    pub fn new(prepared: &Prepared, written: Option<&Written>, notes: Vec<String>) -> PackReport {
+    pub fn new(prepared: &Prepared, written: Option<&Written>, held: &Held, notes: Vec<String>) -> PackReport {
         let root = &prepared.root;
         PackReport {
             release: prepared.id,
@@ -208,6 +218,7 @@ impl PackReport {
             blobs: root.blobs,
             bytes: root.bytes,
             bundle_bytes: written.map(|w| w.len),
+            left_out: held.left_out(prepared.blobs()),
             notes,
         }
     }

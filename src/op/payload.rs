@@ -5,6 +5,7 @@
 
 use crate::bundle::{BundleError, Put};
 use crate::digest::Blob;
+use crate::parallel;
 use crate::source::{Compression, Found, Origin, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -107,17 +108,22 @@ impl Payload {
 }
 
 impl Archive {
+    /// Expanding it is half the work, so it is read ahead.
     fn feed(&self, put: &mut dyn Put) -> Result<(), BundleError> {
+        parallel::read_ahead(|| read::plain_stream(&self.path, self.compression), |stream| self.feed_from(stream, put))
+    }
+
+    fn feed_from(&self, mut stream: &mut dyn Read, put: &mut dyn Put) -> Result<(), BundleError> {
         let input = |source| BundleError::Input { what: self.path.display().to_string(), source };
-        let mut stream = read::plain_stream(&self.path, self.compression).map_err(input)?;
         let mut at = 0u64;
         for (offset, blob, what) in &self.members {
             let skip = offset.checked_sub(at).ok_or_else(|| input(io::Error::other("members overlap")))?;
             io::copy(&mut (&mut stream).take(skip), &mut io::sink()).map_err(input)?;
             let mut head = Vec::new();
             (&mut stream).take(8.min(blob.len)).read_to_end(&mut head).map_err(input)?;
-            let rest = (&mut stream).take(blob.len - head.len() as u64);
-            put.put(blob, what, read::is_compressed(&head), &mut head.as_slice().chain(rest))?;
+            let mut rest = (&mut stream).take(blob.len - head.len() as u64);
+            put.put(blob, what, read::is_compressed(&head), &mut head.as_slice().chain(&mut rest))?;
+            io::copy(&mut rest, &mut io::sink()).map_err(input)?; // what was left out was not read
             at = offset + blob.len;
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Nothing is written before the verify function has said yes but a line of the ledger. What a site serves changes by one
 //! rename at the end. Specified in `spec/site.md`, section "Unpacking".
 
-use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, index_only};
+use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, Workplace, index_only};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
@@ -11,9 +11,11 @@ use crate::fs::disk::DiskError;
 use crate::kind::{self, KindError};
 use crate::model::{Artifact, Catalog, Context, Described, Kind, Plan, ReleaseView};
 use crate::monitor::Monitor;
+use crate::op::delta::NeedList;
 use crate::op::visible::{self, ViewError};
 use crate::op::{policies, seal};
 use crate::relpath::RelPath;
+use crate::site::Site;
 use crate::site::error::SiteError;
 use crate::site::generation::{GenerationInfo, GenerationNumber, ShownRelease};
 use crate::site::ledger::ReleaseRef;
@@ -28,7 +30,7 @@ use crate::trust::statement::Identity;
 use crate::trust::verify::{Subject, Verdict, verify};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 /// How to unpack.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +97,9 @@ pub enum UnpackError {
         /// What differs.
         what: &'static str,
     },
+    /// It is a delta, and the site has not all that it builds on.
+    #[error("the site lacks {} of the blobs that this delta builds on, or has them damaged", .0.lacking.len())]
+    Lacking(Box<NeedList>),
     /// Names would vanish.
     #[error("{} names that stream {stream} has on this site now would vanish, such as {}", .names.len(), .names.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
     Drop {
@@ -120,7 +125,7 @@ impl Classified for UnpackError {
                 other => other,
             },
             UnpackError::Facts { .. } => Class::Distrusted,
-            UnpackError::Drop { .. } => Class::Usage,
+            UnpackError::Drop { .. } | UnpackError::Lacking(_) => Class::Usage,
         }
     }
     fn hint(&self) -> Option<String> {
@@ -134,6 +139,13 @@ impl Classified for UnpackError {
             UnpackError::Target(_) => {
                 Some("unpack it into a site of its own, or ask the senders for other places".into())
             }
+            UnpackError::Lacking(need) => Some(match need.against.as_slice() {
+                [] => "bring in a full bundle, or send the list (--json) back for `pouch pack --need`".into(),
+                [first, ..] => format!(
+                    "unpack sequence {} of {} or a full bundle first, or send the list (--json) back for `pouch pack --need`",
+                    first.sequence, first.stream
+                ),
+            }),
             UnpackError::View(e) => e.hint(),
             UnpackError::Kind { source: KindError::Io(_), .. } => {
                 Some("look at the kernel's log for the disk's own errors, then run the same command again".into())
@@ -253,15 +265,29 @@ fn bring<M: Medium>(
         files: plan.files().count() as u64,
         notes: verdict.notes.clone(),
     };
+    let lacking = |blobs: &[Blob]| match NeedList::new(&bundle, &artifacts, blobs) {
+        Ok(need) => UnpackError::Lacking(Box::new(need)),
+        Err(e) => e.into(),
+    };
     if options.dry_run {
-        return Ok(report);
+        let absent = |blob: &Blob| !writer.has(blob).unwrap_or(false);
+        let site: &Site = writer;
+        let work = Workplace { bases: site, ..Workplace::NONE };
+        let gone = match verdict.order {
+            Order::Same => Vec::new(),
+            _ => bundle.lacking(&absent, work, options.threads, monitor)?,
+        };
+        return if gone.is_empty() { Ok(report) } else { Err(lacking(&gone)) };
     }
     if verdict.order == Order::Same {
         report.generation = writer.current()?.map(|g| g.number);
         report.notes.push("the release is this stream's latest here already; nothing was done".into());
         return Ok(report);
     }
-    report.blobs = Some(bring_in(writer, &bundle, &artifacts, &plan, time, options, monitor)?);
+    report.blobs = Some(bring_in(writer, &bundle, &artifacts, &plan, time, options, monitor).map_err(|e| match e {
+        UnpackError::Bundle(BundleError::Lacking(blobs)) => lacking(&blobs),
+        other => other,
+    })?);
     let mut index = Vec::new();
     index_only::write(&bundle, &statements_to_keep(&statements, verdict), &mut index)?;
     writer.archive_put(&id, &index, options.now)?;
@@ -372,11 +398,12 @@ fn bring_in<M: Medium>(
             files += 1;
         }
     }
-    writer.ensure_space(missing, files)?;
+    writer.ensure_space(missing.saturating_add(bundle.carriage.scratch), files)?;
     let executables = artifacts.iter().map(|d| &d.artifact).filter(|a| a.executable);
     let executables = executables.filter_map(|a| a.blobs.first()).map(|b| b.digest).collect();
+    let work = Workplace { bases: &batch, scratch: &|| batch.scratch() };
     let mut sink = SiteSink { batch: &batch, executables, open: None };
-    let made = bundle.materialize(&mut sink, options.threads, monitor)?;
+    let made = bundle.materialize(&mut sink, work, options.threads, monitor)?;
     monitor.phase("checking facts", None);
     if let Err(e) = check_facts(artifacts, &batch, options.threads) {
         batch.discard()?;
@@ -421,6 +448,14 @@ struct SiteSink<'a, 'b> {
     open: Option<BlobWriter>,
 }
 
+impl SiteSink<'_, '_> {
+    fn put(&mut self, write: impl FnOnce(&mut BlobWriter) -> io::Result<()>) -> Result<(), SiteError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
+        write(open).map_err(|source| DiskError { verb: "write", path, source }.into())
+    }
+}
+
 impl BlobSink for SiteSink<'_, '_> {
     type Error = SiteError;
 
@@ -434,13 +469,11 @@ impl BlobSink for SiteSink<'_, '_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
-        match &mut self.open {
-            Some(open) => {
-                let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
-                open.write_all(bytes).map_err(|source| DiskError { verb: "write", path, source }.into())
-            }
-            None => Ok(()),
-        }
+        self.put(|open| open.write_all(bytes))
+    }
+
+    fn proven(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
+        self.put(|open| open.write_proven(bytes))
     }
 
     fn finish(&mut self, _blob: &Blob) -> Result<bool, SiteError> {
@@ -462,10 +495,11 @@ impl<M: Medium> Bundle<M, Verdict> {
     pub fn materialize<S: BlobSink>(
         &self,
         sink: &mut S,
+        work: Workplace<'_>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<Materialized, BundleError> {
-        self.materialize_into(sink, threads, monitor)
+        self.materialize_into(sink, work, threads, monitor)
     }
 }
 

@@ -125,6 +125,10 @@ pub fn part(digest: &Digest, form: Form) -> Place {
 pub fn done(digest: &Digest, form: Form) -> Place {
     staging().child(format!("{}.done", form.name(digest)))
 }
+/// `staging/scratch-12`: a file that loses its name as soon as it has one.
+pub fn scratch(n: u64) -> Place {
+    staging().child(format!("scratch-{n}"))
+}
 /// `staging/gen-000012`: a generation that is being built.
 pub fn building(n: GenerationNumber) -> Place {
     staging().child(format!("gen-{n}"))

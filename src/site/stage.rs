@@ -4,6 +4,7 @@
 //! A blob whose bytes are not those announced never gets a name that anybody reads. Specified in `spec/site.md`, section
 //! "Staging".
 
+use crate::bundle::ScratchFile;
 use crate::digest::{Blob, Digest, Hasher};
 use crate::fs::disk::{Disk, DiskError, DiskFile, Node, Place, read_exact_at, remove_all};
 use crate::kind::{BlobReader, KindError, ReadSeek};
@@ -11,8 +12,14 @@ use crate::site::blobs;
 use crate::site::error::SiteError;
 use crate::site::layout::{self, Form};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Blobs of at least so many bytes go to the medium as soon as they are complete, so that the barrier waits less.
+const WRITE_OUT_FROM: u64 = 1 << 20;
+/// Bytes from which on it pays to hash on another thread.
+const TOGETHER_FROM: usize = 256 << 10;
 
 /// What is in staging.
 #[derive(Default)]
@@ -28,6 +35,8 @@ struct Staged {
 struct Shared {
     disk: Arc<dyn Disk>,
     time: i64,
+    /// Scratch files made so far.
+    scratch: AtomicU64,
     staged: Mutex<Staged>,
 }
 
@@ -58,7 +67,10 @@ impl<'a> Batch<'a> {
         let names = disk.list(&layout::staging())?;
         let left = names.iter().filter_map(|(name, _)| Form::parse(name.to_str()?.strip_suffix(".done")?)).collect();
         let staged = Mutex::new(Staged { left, ..Staged::default() });
-        Ok(Batch { shared: Arc::new(Shared { disk, time, staged }), _writer: std::marker::PhantomData })
+        Ok(Batch {
+            shared: Arc::new(Shared { disk, time, scratch: AtomicU64::new(0), staged }),
+            _writer: std::marker::PhantomData,
+        })
     }
 
     /// Whether the blob need not be brought: the site has it, or it lies complete in staging. What an interrupted run
@@ -91,13 +103,23 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// A file without a name on the site's disk.
+    pub fn scratch(&self) -> io::Result<Box<dyn ScratchFile>> {
+        let failed = |e: DiskError| io::Error::new(e.kind(), e);
+        let n = self.shared.scratch.fetch_add(1, Ordering::Relaxed);
+        let place = layout::scratch(n);
+        let file = self.shared.disk.create(&place, Form::Plain.mode()).map_err(failed)?;
+        self.shared.disk.remove(&place).map_err(failed)?;
+        Ok(Box::new(Scratch(file)))
+    }
+
     /// Starts a blob that the site does not have, in the form that is wanted of it. Room for it is claimed.
     pub fn begin_blob(&self, blob: Blob, executable: bool) -> Result<BlobWriter, SiteError> {
         let form = Form::of(executable);
         let place = layout::part(&blob.digest, form);
         let disk = &*self.shared.disk;
         let file: Arc<dyn DiskFile> = disk.create(&place, form.mode())?.into();
-        let (shared, hasher) = (self.shared.clone(), Hasher::new());
+        let (shared, hasher) = (self.shared.clone(), Some(Hasher::new()));
         let writer = BlobWriter { shared, blob, form, file, hasher, written: 0, ended: false };
         writer.file.reserve(blob.len).map_err(|e| writer.error("claim room for", e))?;
         self.shared.staged().open.insert(blob.digest, writer.file.clone());
@@ -196,13 +218,25 @@ impl BlobReader for Batch<'_> {
     }
 }
 
+struct Scratch(Box<dyn DiskFile>);
+
+impl ScratchFile for Scratch {
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_at(buf, offset)
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        read_exact_at(&*self.0, buf, offset)
+    }
+}
+
 /// A blob that is being written. Dropped before [`BlobWriter::finish`], it leaves nothing.
 pub struct BlobWriter {
     shared: Arc<Shared>,
     blob: Blob,
     form: Form,
     file: Arc<dyn DiskFile>,
-    hasher: Hasher,
+    /// `None` once bytes came whose digest is known.
+    hasher: Option<Hasher>,
     written: u64,
     ended: bool,
 }
@@ -223,11 +257,35 @@ impl BlobWriter {
         read_exact_at(&*self.file, buf, offset)
     }
 
+    /// Writes all bytes of the blob, which the caller has hashed in this very buffer and found to have its digest.
+    pub fn write_proven(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.written > 0 || bytes.len() as u64 != self.blob.len {
+            return self.write_all(bytes);
+        }
+        self.hasher = None;
+        self.write_next(bytes)
+    }
+
+    fn write_next(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let after = self.written + bytes.len() as u64;
+        if after > self.blob.len {
+            let why = format!("blob {} is longer than the {} bytes announced", self.blob.digest, self.blob.len);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        self.file.write_at(bytes, self.written)?;
+        self.written = after;
+        Ok(())
+    }
+
     /// Ends the blob: its digest and length must be those announced.
     pub fn finish(mut self) -> Result<(), SiteError> {
-        let have = std::mem::take(&mut self.hasher).finish();
-        if have != self.blob {
+        if let Some(have) = self.hasher.take().map(Hasher::finish)
+            && have != self.blob
+        {
             return Err(SiteError::WrongBlob { want: self.blob, have });
+        }
+        if self.written >= WRITE_OUT_FROM {
+            self.file.start_writing_out();
         }
         self.file.set_time(self.shared.time).map_err(|e| self.error("set the time of", e))?;
         let done = layout::done(&self.blob.digest, self.form);
@@ -250,15 +308,20 @@ impl BlobWriter {
 
 impl io::Write for BlobWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let after = self.written + buf.len() as u64;
-        if after > self.blob.len {
-            let why = format!("blob {} is longer than the {} bytes announced", self.blob.digest, self.blob.len);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        self.file.write_at(buf, self.written)?;
-        self.hasher.update(buf);
-        self.written = after;
-        Ok(buf.len())
+        let Some(mut hasher) = self.hasher.take() else { return self.write_next(buf).map(|()| buf.len()) };
+        // Hashing and writing cost about the same: where there is enough to do, they go on together.
+        let written = match buf.len() < TOGETHER_FROM {
+            true => {
+                hasher.update(buf);
+                self.write_next(buf)
+            }
+            false => std::thread::scope(|scope| {
+                scope.spawn(|| hasher.update(buf));
+                self.write_next(buf)
+            }),
+        };
+        self.hasher = Some(hasher);
+        written.map(|()| buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

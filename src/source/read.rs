@@ -9,12 +9,25 @@ use std::path::Path;
 
 /// Opens the plain stream of an archive.
 pub fn plain_stream(path: &Path, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
-    let file = BufReader::with_capacity(1 << 20, regular::open(path)?);
+    expanded(BufReader::with_capacity(1 << 20, regular::open(path)?), compression)
+}
+
+/// Undoes the compression of an archive as a whole.
+pub fn expanded<'a>(
+    stored: impl BufRead + Send + 'a,
+    compression: Compression,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+        Compression::None => Box::new(stored),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
+        Compression::Zstd => Box::new(zstd_stream(stored)?),
     })
+}
+
+fn zstd_stream<R: BufRead>(stored: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(stored)?;
+    decoder.window_log_max(limits::ZSTD_WINDOW)?;
+    Ok(decoder)
 }
 
 /// The plain bytes of a document of a repository; the ending of its name says how it is compressed.
@@ -26,11 +39,7 @@ pub fn by_ending<'a>(name: &Path, stored: impl BufRead + 'a) -> io::Result<Box<d
             let stream = liblzma::stream::Stream::new_stream_decoder(limits::XZ_MEMORY, liblzma::stream::CONCATENATED)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(stored, stream))
         }
-        Some("zst") => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(stored)?;
-            decoder.window_log_max(limits::ZSTD_WINDOW)?;
-            Box::new(decoder)
-        }
+        Some("zst") => Box::new(zstd_stream(stored)?),
         _ => Box::new(stored),
     })
 }

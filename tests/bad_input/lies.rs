@@ -61,7 +61,8 @@ fn bundle(world: &World, found: &Found, bytes: &BTreeMap<Blob, Vec<u8>>) -> Vec<
         let terms = Terms { issued: 1_700_000_000, ..Terms::default() };
         Ok(vec![seal::statement(&prepared.root, ids, terms).sign(&key).expect("signs")])
     };
-    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1 }, &Silent, feed, sign).expect("writes");
+    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1, against: &[] }, &Silent, feed, sign)
+        .expect("writes");
     out
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test crate uses a part
 
-use pouch::bundle::{self, BlobSink, Bundle, BundleError, Ids, Options, Put, ReleaseSpec, Sealed};
+use pouch::bundle::{self, BlobSink, Bundle, BundleError, Ids, Options, Put, ReleaseSpec, Sealed, Workplace};
 use pouch::cbor::{Bytes, encode};
 use pouch::class::{Class, Classified};
 use pouch::codec::block;
@@ -14,10 +14,12 @@ use pouch::format::root::ReleaseRoot;
 use pouch::format::section::SectionKind;
 use pouch::format::table::{self, BlockRow};
 use pouch::kind::file::FileFacts;
+use pouch::kind::{BlobReader, KindError, ReadSeek};
 use pouch::model::{Artifact, Described, Kind};
 use pouch::monitor::Silent;
 use pouch::relpath::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
 
 /// What came out of a bundle.
 pub struct Seen {
@@ -32,29 +34,52 @@ pub struct Seen {
 pub struct Refusal {
     pub class: Class,
     pub text: String,
+    /// Bases that are not here.
+    pub lacking: Vec<Blob>,
+}
+
+/// Blobs that may serve as bases.
+#[derive(Default)]
+pub struct Held(pub Vec<Vec<u8>>);
+
+impl BlobReader for Held {
+    fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
+        let found = self.0.iter().find(|bytes| Blob::of(bytes) == *blob);
+        found.map(|b| Box::new(Cursor::new(b)) as _).ok_or(KindError::MissingBlob(blob.digest))
+    }
+    fn find(&self, digest: &Digest) -> Option<Blob> {
+        self.0.iter().map(|bytes| Blob::of(bytes)).find(|b| b.digest == *digest)
+    }
 }
 
 /// Every check that needs no statement, then every blob.
 pub fn read_all(bytes: &[u8]) -> Result<Seen, Refusal> {
-    read(bytes).map_err(|e| {
+    read_with(bytes, &Held::default())
+}
+
+/// As `read_all`, with blobs to build on.
+pub fn read_with(bytes: &[u8], held: &Held) -> Result<Seen, Refusal> {
+    read(bytes, held).map_err(|e| {
         let mut text = e.to_string();
         let mut source = std::error::Error::source(&e);
         while let Some(s) = source {
             text = format!("{text}: {s}");
             source = s.source();
         }
-        Refusal { class: e.class(), text }
+        let lacking = if let BundleError::Lacking(blobs) = &e { blobs.clone() } else { vec![] };
+        Refusal { class: e.class(), text, lacking }
     })
 }
 
-fn read(bytes: &[u8]) -> Result<Seen, BundleError> {
+fn read(bytes: &[u8], held: &Held) -> Result<Seen, BundleError> {
     let bundle = Bundle::parse(Sealed::open(bytes)?, ())?;
     let artifacts = bundle.artifacts()?;
     let mut sink = Memory::default();
     if bundle.form() != Form::IndexOnly {
         bundle.check_tables()?;
         bundle.check_blocks(1, &Silent)?;
-        bundle.materialize_unverified(&mut sink, 1, &Silent)?;
+        let work = Workplace { bases: held, scratch: &pouch::bundle::temporary };
+        bundle.materialize_unverified(&mut sink, work, 1, &Silent)?;
     }
     Ok(Seen { ids: bundle.ids(), artifacts, blobs: sink.blobs })
 }
@@ -127,7 +152,7 @@ pub fn made(version: Option<&str>, files: &[File<'_>], statements: Vec<Signed>) 
         Ok(())
     };
     let mut out = Vec::new();
-    let options = Options { threads: 1, level: 3 };
+    let options = Options { threads: 1, level: 3, against: &[] };
     bundle::write(&mut out, &prepared, options, &Silent, feed, |_| Ok(statements)).expect("writes");
     out
 }
@@ -145,7 +170,8 @@ pub fn carried_again(bytes: &[u8], sign: impl FnOnce(&ReleaseRoot, &Ids) -> Vec<
     };
     let mut out = Vec::new();
     let signed = |ids: &Ids| Ok(sign(&prepared.root, ids));
-    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1 }, &Silent, feed, signed).expect("writes");
+    bundle::write(&mut out, &prepared, Options { threads: 1, level: 1, against: &[] }, &Silent, feed, signed)
+        .expect("writes");
     out
 }
 

@@ -205,7 +205,7 @@ pub struct Section {
     pub stored_digest: Sha,
 }
 
-const KINDS: [&str; 9] = ["", "artifacts", "facts", "blobs", "recipes", "chunks", "blocks", "bases", "more"];
+const KINDS: [&str; 9] = ["", "artifacts", "facts", "blobs", "recipes", "chunks", "blocks", "bases", "expansions"];
 
 impl Section {
     pub fn new(kind: u64, entries: u64, plain: Vec<u8>) -> Section {
@@ -342,6 +342,12 @@ pub struct Forge {
     pub recipes: Vec<V>,
     pub chunks: Vec<(Sha, u32)>,
     pub blocks: Vec<Block>,
+    /// What a delta builds on.
+    pub bases: Vec<(Sha, u64)>,
+    /// `(base, offset, length, plain length)`.
+    pub expansions: Vec<(u32, u64, u64, u64)>,
+    /// Features of the carriage.
+    pub features: Vec<&'static str>,
     pub statements: Vec<(Vec<u8>, Vec<u8>)>,
     pub form: u8,
     /// Most entries of a section.
@@ -387,6 +393,9 @@ impl Forge {
                 })
                 .collect(),
             blobs,
+            bases: vec![],
+            expansions: vec![],
+            features: vec![],
             statements: vec![],
             form: 1,
             split: 65_536,
@@ -461,10 +470,15 @@ impl Forge {
             let n = [b.stored_len, b.plain_len, b.chunks].map(u32::to_be_bytes).concat();
             [&b.digest[..], &n, &[b.codec], &b.zero].concat()
         };
-        let tables: [(u64, Vec<Vec<u8>>); 3] = [
+        let expansion = |(base, offset, len, plain): &(u32, u64, u64, u64)| {
+            [&base.to_be_bytes()[..], &[offset, len, plain].map(|n| n.to_be_bytes()).concat()].concat()
+        };
+        let tables: [(u64, Vec<Vec<u8>>); 5] = [
             (3, self.blobs.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
             (5, self.chunks.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
             (6, self.blocks.iter().map(row).collect()),
+            (7, self.bases.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
+            (8, self.expansions.iter().map(expansion).collect()),
         ];
         let mut out = Vec::new();
         for (kind, items) in lists {
@@ -507,8 +521,8 @@ impl Forge {
             (2, V::U(self.blocks.len() as u64)),
             (3, V::U(blocks_len)),
             (4, V::U(self.chunks.len() as u64)),
-            (5, V::U(0)),
-            (6, V::A(vec![])),
+            (5, V::U(self.expansions.iter().map(|e| e.3).fold(0, u64::wrapping_add))),
+            (6, V::A(self.features.iter().map(|f| t(f)).collect())),
         ]);
         run(hooks.carriage, &mut carriage);
         let mut carriage = carriage.bytes();

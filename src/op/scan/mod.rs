@@ -4,7 +4,7 @@
 //! What this makes is not a site and cannot become one: [`Vouched`] lets a bundle be laid out here and nowhere else.
 //! Specified in `spec/desk.md`, section "The scan folder".
 
-use crate::bundle::{BlobSink, Bundle, BundleError, Extractor, Medium, Sealed};
+use crate::bundle::{BlobSink, Bundle, BundleError, Extractor, Medium, Sealed, Workplace};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
@@ -133,6 +133,8 @@ pub fn vouch<M: Medium>(
 pub struct Options<'a> {
     /// Blobs of these artifacts are left out: those of a release that was scanned before.
     pub known: Option<&'a [Described]>,
+    /// What gives the blobs that a delta builds on.
+    pub work: Workplace<'a>,
     /// Open archives, within bounds.
     pub expand: Option<Bounds>,
     /// Threads.
@@ -303,11 +305,11 @@ impl<M: Medium> Bundle<M, Vouched> {
     ) -> Result<(), ScanError> {
         if options.known.is_none() {
             let mut sink = FolderSink { folder, paths, open: None };
-            self.materialize_into(&mut sink, options.threads, monitor)?;
+            self.materialize_into(&mut sink, options.work, options.threads, monitor)?;
             return Ok(());
         }
         monitor.phase("extracting", Some(paths.keys().map(|b| b.len).fold(0, u64::saturating_add)));
-        let extractor = Extractor::new(self)?;
+        let extractor = Extractor::new(self, options.work)?;
         let mut order: Vec<(&Blob, &String)> = paths.iter().collect();
         order.sort_by_key(|(blob, _)| extractor.position(blob));
         for (blob, path) in order {

@@ -6,7 +6,7 @@ use crate::fs::regular;
 use crate::kind::KindError;
 use crate::limits;
 use crate::monitor::Monitor;
-use crate::source::{Compression, SourceError};
+use crate::source::{Compression, SourceError, read};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -22,15 +22,7 @@ pub fn open<'a>(path: &Path, monitor: &'a dyn Monitor) -> io::Result<(Compressio
         [b'B', b'Z', b'h', ..] => return Err(unknown("bzip2")),
         _ => Compression::None,
     };
-    let plain: Box<dyn Read + 'a> = match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
-            decoder.window_log_max(limits::ZSTD_WINDOW)?;
-            Box::new(decoder)
-        }
-    };
+    let plain = read::expanded(file, compression)?;
     Ok((compression, Box::new(Bounded { inner: plain, left: limits::ARCHIVE_PLAIN })))
 }
 

@@ -8,7 +8,7 @@ const REAL_FRAME: &str = "28b52ffd609000b50100b40274686520717569636b2062726f776e
                           6f673b200a02005e52691a6b7102";
 const REAL_LINE: &str = "the quick brown fox jumps, then the lazy dog; \n";
 
-fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().map(|b| (b as char).to_digit(16).expect("a digit") as u8).collect();
     digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect()
 }

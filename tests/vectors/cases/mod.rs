@@ -1,12 +1,13 @@
 //! The cases, by the part of the format that they break. Append-only: a vector that was once published stays.
 
 use crate::Case;
-use crate::forge::Forge;
+use crate::forge::{Forge, Sha};
 use pouch::class::Class;
 
 mod artifacts;
 mod carriage;
 mod cbor;
+pub mod delta;
 mod frame;
 mod good;
 mod paths;
@@ -19,7 +20,15 @@ pub struct Book(Vec<Case>);
 impl Book {
     fn add(&mut self, name: &str, rule: &'static str, expect: Option<Class>, comment: &str, forge: Forge) {
         let comment = comment.to_owned();
-        self.0.push(Case { name: name.into(), rule, expect, comment, bytes: forge.seal() });
+        self.0.push(Case { name: name.into(), rule, expect, comment, lacking: vec![], bytes: forge.seal() });
+    }
+
+    /// A delta that builds on blobs which no reader of vectors has.
+    pub fn lacks(&mut self, name: &str, rule: &'static str, comment: &str, lacking: &[(Sha, u64)], forge: Forge) {
+        self.add(name, rule, Some(Class::Usage), comment, forge);
+        if let Some(case) = self.0.last_mut() {
+            case.lacking = lacking.to_vec();
+        }
     }
 
     /// A bundle that readers take.
@@ -63,5 +72,6 @@ pub fn all() -> Vec<Case> {
     artifacts::add(&mut book);
     paths::add(&mut book);
     carriage::add(&mut book);
+    delta::add(&mut book);
     book.0
 }

@@ -1,0 +1,10 @@
+//! Deltas from pack to site: a delta ends as its full bundle does, or it is refused before anything is written.
+
+#[path = "../bundles/mod.rs"]
+mod bundles;
+mod crash;
+mod pairs;
+mod sites;
+#[allow(dead_code)] // made for another test crate
+#[path = "../bad_input/world.rs"]
+mod world;
