@@ -5,14 +5,16 @@
 
 It prints one JSON object a file, each on a line: class (ok, damaged, unsupported, usage), the rule that is broken, ids, artifacts, blobs.
 With --bases the files of a folder may serve deltas as base blobs, whatever they are called. With --extract it writes every blob under its digest. It checks no statement: what it shows is unverified (R8). It needs Python 3.9 and, for zstd
-frames, the zstd command.
+frames, the zstd command. Patches are apply.py's beside it. Of the encoders of replay.md it has C zlib, the one that Python brings, if it is that.
 """
 import hashlib, json, os, re, struct, subprocess, sys, tempfile, unicodedata, zlib
+
+import apply
 
 MIB = 1 << 20
 KINDS = ["file", "image", "rpm", "repodata", "deb", "wheel", "sdist", "chart", "gomod"]
 SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases", 8: "expansions", 9: "extents"}
-FEATURES = ["base/1"]
+FEATURES = ["base/1", "patch/1", "replay/zlib/1"]
 
 
 class Refused(Exception):
@@ -265,6 +267,7 @@ class Reader:
         must(set(numbers) <= set(SECTIONS), "F9", "an unknown kind of section")
         must(c[6] == sorted(set(c[6])), "F15", "requires is not sorted, or lists a feature twice")
         must("base/1" in c[6] or max(numbers, default=0) < 7 and 8 not in c, "F15", "bases without their feature")
+        must("patch/1" in c[6] or 9 not in numbers, "F39", "extents without their feature")
         must(numbers == sorted(numbers), "F13", "sections out of order")
         must(c[5] == 0 or c[6], "F14", "scratch space without a feature")
         against = [(s.encode(), e, n, i) for s, e, n, i in c.get(8, [])]
@@ -355,8 +358,8 @@ class Reader:
         c = self.carriage
         blocks = self.table(6, ">32sLLLB3s")
         for digest, stored, plain, chunks, codec, zero in blocks:
-            must(codec in (0, 1), "F24", "a codec that no feature brings")
-            must(zero == bytes(3), "F16", "reserved bytes of a block")
+            must(codec in (0, 1) or codec == 2 and "patch/1" in c[6], "F24", "a codec that no feature brings")
+            must((zero == bytes(3)) == (codec != 2), "F39" if codec == 2 else "F16", "reserved bytes of a block, or no extents")
             limit(plain, 16 * MIB, "F24", "a block")
             must(plain >= 1, "F24", "an empty block")
             must(chunks >= 1, "F25", "a block without chunks")
@@ -381,41 +384,61 @@ class Reader:
             must(base < len(bases) and offset + length <= bases[base][1], "F35", "an expansion outside its base")
             must((base, offset) >= before, "F35", "expansions out of order or overlapping")
             before = (base, offset + length)
-        must(sum(e[3] for e in expansions) == c[5], "F14", "scratch space of the expansions")
         source_lengths = [n for _, n in bases] + [e[3] for e in expansions]
+        used, needed, families, replayed = set(), set(), set(), 0
+
+        def take(source, offset, n, rule):
+            must(source < len(source_lengths) and n and offset + n <= source_lengths[source], rule, "outside its source")
+            used.add(source)
+
+        extents = self.table(9, ">LQQ")
+        for source, offset, n in extents:
+            take(source, offset, n, "F40")
+        counts = [int.from_bytes(b[5], "big") if b[4] == 2 else 0 for b in blocks]
+        must(sum(counts) == len(extents), "F40", "another number of extents than the patches have")
         recipes = self.list(4, (int, [list]))
-        seen, following, used, needed = set(), 0, set(), set()
+        seen, following = set(), 0
+
+        def length_of(number, s, alone, inner):
+            nonlocal following, replayed
+            must(s and type(s[0]) is int and s[0] < 4 and not (inner and s[0] in (1, 3)), "F26", "a segment that may not be there")
+            is_a(s, [(int, int, int), (int, [U32], bytes, int, [list]), (int, int, int, int), (int,)][s[0]], "a segment")
+            if s[0] == 0:
+                _, first, count = s
+                must(count >= 1 and first + count <= len(chunks), "F26", "a segment out of range")
+                must(first <= following, "F27", "chunks are first used out of order")
+                following = max(following, first + count)
+                return sum(chunks[first:first + count])
+            if s[0] == 1:
+                plain = sum(length_of(number, inside, False, True) for inside in s[4])
+                must(s[3] >= 1, "F41", "an empty replay")
+                families.add(check_encoder(s[1], s[2], plain, s[3]))
+                replayed += plain
+                return s[3]
+            must("base/1" in c[6], "F15", "a segment without its feature")
+            if s[0] == 2:
+                take(*s[1:], "F36")
+                return s[3]
+            must(alone and self.blobs[number][1], "F37", "a blob that is its own base and more, or empty")
+            needed.add(self.blobs[number])
+            return self.blobs[number][1]
+
         for number, segments in recipes:
             must(number < len(self.blobs) and number not in seen, "F26", "a recipe of no blob, or the second of one")
             seen.add(number)
-            length = 0
-            for s in segments:
-                must(s and type(s[0]) is int and s[0] in (0, 2, 3), "F26", "a segment that no feature brings")
-                must(s[0] == 0 or "base/1" in c[6], "F15", "a segment without its feature")
-                is_a(s, [(int, int, int), None, (int, int, int, int), (int,)][s[0]], "a segment")
-                if s[0] == 0:
-                    _, first, count = s
-                    must(count >= 1 and first + count <= len(chunks), "F26", "a segment out of range")
-                    must(first <= following, "F27", "chunks are first used out of order")
-                    following = max(following, first + count)
-                    length += sum(chunks[first:first + count])
-                elif s[0] == 2:
-                    _, source, offset, n = s
-                    must(source < len(source_lengths) and n and offset + n <= source_lengths[source], "F36", "outside its source")
-                    used.add(source)
-                    length += n
-                else:
-                    must(len(segments) == 1 and self.blobs[number][1], "F37", "a blob that is its own base and more, or empty")
-                    needed.add(self.blobs[number])
-                    length += self.blobs[number][1]
+            length = sum(length_of(number, s, len(segments) == 1, False) for s in segments)
             must(length == self.blobs[number][1], "F26", "a recipe of another length than its blob")
         must(len(seen) == len(self.blobs), "F26", "a blob without recipe")
         must(following == len(chunks), "F27", "a chunk that no recipe uses")
         must(all(len(bases) + n in used for n in range(len(expansions))), "F36", "an expansion that nothing uses")
         used |= {e[0] for e in expansions}
         must(all(n in used for n in range(len(bases))), "F36", "a base that nothing uses")
-        if "base/1" in c[6] and not used and not needed:
-            raise Refused("F15", "base/1 is listed and not used", "unsupported")
+        must(families <= set(c[6]), "F15", "a replay without its feature")
+        is_used = {"base/1": bool(bases or needed), "patch/1": bool(extents), **{f: True for f in families}}
+        must(all(f in c[6] for f, u in is_used.items() if u), "F15", "a feature that is used and not listed")
+        if not all(is_used.get(f) for f in c[6]):
+            raise Refused("F15", "a feature is listed and not used", "unsupported")
+        must(sum(e[3] for e in expansions) + replayed == c[5], "F14", "scratch space of expansions and replays")
         lacking = sorted(b for b in needed | set(bases) if len(self.held.get(b[0], b"")) != b[1] or b[0] not in self.held)
         if lacking:  # R14
             self.result["lacking"] = [[d.hex(), n] for d, n in lacking]
@@ -430,12 +453,16 @@ class Reader:
             whole = inflater.eof and not inflater.unused_data and not inflater.unconsumed_tail
             must(whole and len(out) == plain, "R15", "an expansion of other lengths")
             sources.append(out)
-        plain, at = b"", 0
-        for digest, stored, length, _, codec, _ in blocks:  # R4
+        plain, at, extent = b"", 0, 0
+        for (digest, stored, length, _, codec, _), count in zip(blocks, counts):  # R4
             data = self.parts["blocks"][at:at + stored]
             must(sha(data) == digest, "R4", "a block's digest")
-            plain += data if codec == 0 else unzstd(data, length, "F24")
-            at += stored
+            if codec == 2:
+                old = b"".join(sources[s][o:o + n] for s, o, n in extents[extent:extent + count])
+                plain += unpatch(data, length, old)
+            else:
+                plain += data if codec == 0 else unzstd(data, length, "F24")
+            at, extent = at + stored, extent + count
         offsets = [0]
         for n in chunks:
             offsets.append(offsets[-1] + n)
@@ -443,6 +470,8 @@ class Reader:
         def give(number, s):
             if s[0] == 0:
                 return plain[offsets[s[1]]:offsets[s[1] + s[2]]]
+            if s[0] == 1:
+                return encode(s[1], b"".join(give(number, inner) for inner in s[4]), s[3])
             return sources[s[1]][s[2]:s[2] + s[3]] if s[0] == 2 else self.held[self.blobs[number][0]]
 
         for number, segments in recipes:
@@ -450,6 +479,41 @@ class Reader:
             must(sha(content) == self.blobs[number][0], "R4", "a blob's digest")
             self.content[self.blobs[number][0].hex()] = content
         self.result["blobs"] = {d: len(b) for d, b in sorted(self.content.items())}
+
+
+def unpatch(stored, length, old):
+    try:
+        return apply.apply(stored, length, old)
+    except SystemExit as e:  # its way to refuse
+        raise Refused("F39", str(e))
+
+
+def check_encoder(encoder, checkpoints, plain, length):
+    """The feature of an encoder; replay.md. A list of checkpoints is read for its form only: this reader runs from the front."""
+    must(encoder and encoder[0] == 1 and len(encoder) == 5, "F41", "an encoder that no feature brings")
+    level, memory, window, strategy = encoder[1:]
+    must(1 <= level <= 9 and 1 <= memory <= 9 and 9 <= window <= 15 and strategy <= 4, "F41", "parameters of zlib")
+    at, values = 0, []
+    while at < len(checkpoints):
+        n, shift = 0, 0
+        while True:
+            must(at < len(checkpoints) and shift < 64, "F41", "a list of checkpoints")
+            byte, at = checkpoints[at], at + 1
+            n |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        values.append(n)
+    must(len(values) % 6 == 0, "F41", "a list of checkpoints")
+    must(all(step >= 65536 for step in values[::6]) and sum(values[::6]) <= plain, "F41", "places of checkpoints")
+    return "replay/zlib/1"
+
+
+def encode(encoder, plain, length):
+    encoder = zlib.compressobj(encoder[1], zlib.DEFLATED, -encoder[3], encoder[2], encoder[4])
+    made = encoder.compress(plain) + encoder.flush()
+    must(len(made) == length, "R16", "a replay of another length")
+    return made
 
 
 def unzstd(stored, plain_len, rule):

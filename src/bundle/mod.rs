@@ -23,6 +23,7 @@ mod materialize;
 mod prove;
 mod recipes;
 mod sealed;
+pub mod sizes;
 mod sources;
 mod tables;
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  pouch ls k8s-1.pouch\n  pouch ls k8s-1.pouch --kind image --json")]
     Ls(Ls),
     /// Shows what a bundle is: ids, totals, statements (unverified)
-    Show(BundleArg),
+    Show(Show),
     /// Lists what a release has that another has not (unverified)
     #[command(after_help = "Example:\n  pouch diff k8s-1.pouch k8s-2.pouch")]
     Diff(Diff),
@@ -332,6 +332,15 @@ pub struct Verify {
 pub struct BundleArg {
     /// The bundle
     pub bundle: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// Say where its bytes go, and which artifact is made how
+    #[arg(long)]
+    pub sizes: bool,
 }
 
 /// The names of kinds, as values of an argument.

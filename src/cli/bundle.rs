@@ -1,8 +1,9 @@
 //! Looking at bundles: `ls`, `show`, `extract-index`. Nothing here is verified, and the output says so.
 
-use super::args::{BundleArg, ExtractIndex, Ls};
+use super::args::{ExtractIndex, Ls, Show};
 use super::fail::{Fail, Outcome};
 use super::{Common, print};
+use pouch::bundle::sizes::{Made, Share, Sizes};
 use pouch::bundle::{Bundle, Sealed, index_only};
 use pouch::format::frame::Form;
 use pouch::format::root::{BaseRelease, Total};
@@ -86,11 +87,14 @@ struct Shown {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     against: Vec<BaseRelease>,
     statements: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<ShownSizes>,
 }
 
 /// `pouch show`.
-pub fn show(args: BundleArg, common: &Common) -> Outcome {
+pub fn show(args: Show, common: &Common) -> Outcome {
     let bundle = open(&args.bundle)?;
+    let sizes = if args.sizes { Some(sizes(&bundle)?) } else { None };
     let (r, c, ids) = (&bundle.release, &bundle.carriage, bundle.ids());
     let shown = Shown {
         verified: false,
@@ -114,6 +118,7 @@ pub fn show(args: BundleArg, common: &Common) -> Outcome {
         requires: r.requires.iter().chain(&c.requires).cloned().collect(),
         against: c.against.clone().unwrap_or_default(),
         statements: bundle.statements().iter().map(|s| String::from_utf8_lossy(&s.text).into_owned()).collect(),
+        sizes,
     };
     common.report(&shown, |s| {
         let mut out = format!(
@@ -135,12 +140,86 @@ pub fn show(args: BundleArg, common: &Common) -> Outcome {
             let place = format!("{} epoch {} sequence {}", r.stream, r.epoch, r.sequence);
             out += &format!("a delta against {place} ({})\n", r.release.short());
         }
+        out += &s.sizes.as_ref().map(sizes_text).unwrap_or_default();
         for text in &s.statements {
             out += &format!("\nstatement inside, as it stands:\n{text}");
         }
         out += "\nNothing of this is verified; `pouch verify` does that.\n";
         out
     })
+}
+
+/// Where the bytes go, and how each artifact's blobs are made.
+#[derive(serde::Serialize)]
+struct ShownSizes {
+    #[serde(flatten)]
+    of: Sizes,
+    artifacts: Vec<ArtifactSizes>,
+}
+
+#[derive(serde::Serialize)]
+struct ArtifactSizes {
+    kind: Kind,
+    name: String,
+    bytes: u64,
+    left_out: u64,
+    stored: u64,
+    differences: u64,
+    replayed: u64,
+    encoders: std::collections::BTreeSet<String>,
+}
+
+fn sizes(bundle: &Bundle<FileMedium, Unverified>) -> Result<ShownSizes, Fail> {
+    let of = bundle.sizes()?;
+    let mut artifacts = Vec::new();
+    for described in bundle.artifacts()? {
+        let a = described.artifact;
+        let mut row = ArtifactSizes {
+            kind: a.kind,
+            bytes: a.bytes(),
+            left_out: 0,
+            stored: 0,
+            differences: 0,
+            replayed: 0,
+            encoders: Default::default(),
+            name: a.name,
+        };
+        for blob in &a.blobs {
+            match of.blobs.get(blob) {
+                Some(Made::LeftOut) => row.left_out += blob.len,
+                Some(Made::Differences { encoders, replayed }) => {
+                    row.differences += blob.len;
+                    row.replayed += replayed;
+                    row.encoders.extend(encoders.iter().cloned());
+                }
+                Some(Made::Stored) | None => row.stored += blob.len,
+            }
+        }
+        artifacts.push(row);
+    }
+    Ok(ShownSizes { of, artifacts })
+}
+
+fn sizes_text(s: &ShownSizes) -> String {
+    let mut rows = vec![["", "count", "bytes", "for"].map(String::from).to_vec()];
+    let mut row = |what: String, share: &Share| {
+        rows.push(vec![what, share.count.to_string(), print::size(share.stored), print::size(share.plain)]);
+    };
+    s.of.blocks.iter().for_each(|(codec, share)| row(format!("blocks, {codec}"), share));
+    s.of.sections.iter().for_each(|(kind, share)| row(format!("section, {kind}"), share));
+    s.of.replays.iter().for_each(|(encoder, share)| row(format!("checkpoints of {encoder}"), share));
+    row("left out".into(), &s.of.left_out);
+    row("bases besides".into(), &s.of.bases);
+    let mut out = format!("\n{}\n", print::table(&rows));
+    let mut rows =
+        vec![["kind", "name", "bytes", "left out", "stored", "differences", "replayed by"].map(String::from).to_vec()];
+    for a in &s.artifacts {
+        let sizes = [a.bytes, a.left_out, a.stored, a.differences].map(print::size);
+        let encoders = a.encoders.iter().cloned().collect::<Vec<_>>().join(" ");
+        rows.push([vec![a.kind.to_string(), a.name.clone()], sizes.to_vec(), vec![encoders]].concat());
+    }
+    out += &print::table(&rows);
+    out
 }
 
 #[derive(serde::Serialize)]

@@ -29,8 +29,15 @@ pub struct Family {
 }
 
 /// All families, the likeliest first.
-pub static FAMILIES: &[Family] =
-    &[super::zlib::FAMILY, super::zlib::gnu::FAMILY, super::zlib::pigz::FAMILY, super::zlib::forks::FAMILY];
+pub static FAMILIES: &[Family] = &[
+    super::zlib::FAMILY,
+    super::zlib::gnu::FAMILY,
+    super::zlib::pigz::FAMILY,
+    super::zlib::forks::FAMILY,
+    super::golang::GO,
+    super::golang::GO127,
+    super::golang::PGZIP,
+];
 
 /// One encoder with its parameters.
 #[derive(Clone)]

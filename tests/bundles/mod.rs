@@ -14,7 +14,7 @@ use pouch::format::root::ReleaseRoot;
 use pouch::format::section::SectionKind;
 use pouch::format::table::{self, BlockRow};
 use pouch::kind::file::FileFacts;
-use pouch::kind::{BlobReader, KindError, ReadSeek};
+use pouch::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use pouch::model::{Artifact, Described, Kind};
 use pouch::monitor::Silent;
 use pouch::relpath::RelPath;
@@ -47,8 +47,22 @@ impl BlobReader for Held {
         let found = self.0.iter().find(|bytes| Blob::of(bytes) == *blob);
         found.map(|b| Box::new(Cursor::new(b)) as _).ok_or(KindError::MissingBlob(blob.digest))
     }
+    fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
+        let found = self.0.iter().find(|bytes| Blob::of(bytes) == *blob);
+        found.map(|b| Some(Box::new(Whole(b.clone())) as _)).ok_or(KindError::MissingBlob(blob.digest))
+    }
     fn find(&self, digest: &Digest) -> Option<Blob> {
         self.0.iter().map(|bytes| Blob::of(bytes)).find(|b| b.digest == *digest)
+    }
+}
+
+struct Whole(Vec<u8>);
+
+impl ReadAt for Whole {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        let from = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).and_then(|s| s.get(..buf.len()));
+        buf.copy_from_slice(from.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 }
 

@@ -1,16 +1,20 @@
 //! Random pairs of small versions in memory: what comes out of the delta is what comes out of the full bundle.
 
 use crate::bundles::{Held, noise, read_with, text};
-use pouch::bundle::{self, Bundle, Options, Prepared, Put, ReleaseSpec, Sealed};
+use pouch::bundle::{self, Bundle, Options, Prepared, Put, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::cbor::{Bytes, encode};
 use pouch::class::Class;
+use pouch::deflate::bits::BitWriter;
+use pouch::deflate::family::{FAMILIES, Identity};
 use pouch::digest::Blob;
 use pouch::kind::file::FileFacts;
 use pouch::model::{Artifact, Described, Kind};
 use pouch::monitor::Silent;
 use pouch::op::delta;
+use pouch::op::shrink::{Old, Pairs, Shrinking};
 use pouch::relpath::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -27,7 +31,11 @@ impl Dice {
 
     fn content(&mut self) -> Vec<u8> {
         let (seed, len) = (self.roll(5) as u64, [0, 1, 90, 4000, 40_000][self.roll(5)]);
-        if self.roll(2) == 0 { text(seed, len) } else { noise(seed, len) }
+        match self.roll(3) {
+            0 => noise(seed, len),
+            1 => text(seed, len),
+            _ => packed(&text(seed, len), self.roll(9) as u32 + 1),
+        }
     }
 
     fn tree(&mut self) -> Tree {
@@ -51,6 +59,9 @@ impl Dice {
     }
 
     fn edited(&mut self, content: &[u8]) -> Vec<u8> {
+        if let Some(plain) = unpacked(content) {
+            return packed(&self.edited(&plain), self.roll(9) as u32 + 1);
+        }
         let mut out = content.to_vec();
         for _ in 0..=self.roll(4) {
             let at = self.roll(out.len() + 1);
@@ -62,6 +73,23 @@ impl Dice {
         }
         out
     }
+}
+
+/// A gzip file by an encoder that is known: a header of ten bytes, a stream of C zlib, a trailer that nobody checks.
+fn packed(plain: &[u8], level: u32) -> Vec<u8> {
+    let family = FAMILIES.iter().find(|f| f.name == "zlib/1").expect("C zlib");
+    let mut encoder = Identity::new(family, &[level, 8, 15, 0]).and_then(|i| i.start(None)).expect("a level");
+    let mut out = BitWriter::default();
+    encoder.write(plain, &mut out);
+    encoder.finish(&mut out);
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &out.take(), &[9; 8]].concat()
+}
+
+fn unpacked(content: &[u8]) -> Option<Vec<u8>> {
+    let stream = content.strip_prefix(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])?;
+    let mut out = Vec::new();
+    flate2::read::DeflateDecoder::new(stream).read_to_end(&mut out).ok()?;
+    Some(out)
 }
 
 fn described(path: &str, content: &[u8]) -> Described {
@@ -86,11 +114,15 @@ fn prepared(tree: &Tree, sequence: u64) -> Prepared {
     bundle::prepare(&spec, tree.iter().map(|(p, c)| described(p, c)).collect()).expect("prepares")
 }
 
-fn packed(tree: &Tree, sequence: u64, held: &delta::Held) -> Vec<u8> {
+/// A bundle of `tree`: without what is held, and as differences from `old`.
+fn bundle(tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Vec<u8> {
     let prepared = prepared(tree, sequence);
+    let described: Vec<Described> = tree.iter().map(|(p, c)| described(p, c)).collect();
+    let pairs = Pairs::new(old, &described, held);
     let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
     let options = Options { threads: 1, level: 1, against: &against };
     let feed = |put: &mut dyn Put| {
+        let mut put = Shrinking { put, pairs: &pairs, threads: 1, small: false, found: vec![] };
         let mut seen = BTreeSet::new();
         for (path, content) in tree {
             let blob = Blob::of(content);
@@ -112,16 +144,24 @@ fn packed(tree: &Tree, sequence: u64, held: &delta::Held) -> Vec<u8> {
 fn what_comes_out_is_the_same() {
     let pairs = std::env::var("POUCH_PAIRS").ok().and_then(|n| n.parse().ok()).unwrap_or(400u64);
     let mut left_out = 0;
+    let mut features: BTreeMap<String, u64> = BTreeMap::new();
     for seed in 1..=pairs {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let old = dice.tree();
         let new = dice.next(&old);
-        let full_old = packed(&old, 1, &delta::Held::default());
-        let full = packed(&new, 2, &delta::Held::default());
+        let full_old = bundle(&old, 1, &delta::Held::default(), &[]);
+        let full = bundle(&new, 2, &delta::Held::default(), &[]);
         let mut held = delta::Held::default();
         held.add(&Bundle::parse(Sealed::open(&full_old[..]).expect("opens"), ()).expect("parses")).expect("reads");
-        let delta = packed(&new, 2, &held);
         let have = Held(old.values().cloned().collect());
+        let before = Old { artifacts: old.iter().map(|(p, c)| described(p, c)).collect(), blobs: &have };
+        let delta = bundle(&new, 2, &held, &[before]);
+        let parsed = Bundle::parse(Sealed::open(&delta[..]).expect("opens"), ()).expect("parses");
+        for feature in &parsed.carriage.requires {
+            *features.entry(feature.clone()).or_default() += 1;
+        }
+        let work = Workplace { bases: &have, scratch: &temporary };
+        parsed.prove(work, 1, &Silent).unwrap_or_else(|e| panic!("{seed}: {e} {e:?}"));
         let (of_full, of_delta) = (read_with(&full, &Held::default()), read_with(&delta, &have));
         let of_full = of_full.unwrap_or_else(|e| panic!("{seed}: {e:?}"));
         let of_delta = of_delta.unwrap_or_else(|e| panic!("{seed}: {e:?}"));
@@ -137,5 +177,7 @@ fn what_comes_out_is_the_same() {
             assert_eq!((refused.class, refused.lacking), (Class::Usage, vec![Blob::of(gone)]), "{seed}");
         }
     }
+    let often = |feature: &str| features.get(feature).copied().unwrap_or(0) > pairs / 9;
+    assert!(often("base/1") && often("patch/1") && often("replay/zlib/1"), "{features:?} in {pairs} pairs");
     assert!(left_out > pairs / 3, "{left_out} of {pairs} pairs share something");
 }

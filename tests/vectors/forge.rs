@@ -205,7 +205,8 @@ pub struct Section {
     pub stored_digest: Sha,
 }
 
-const KINDS: [&str; 9] = ["", "artifacts", "facts", "blobs", "recipes", "chunks", "blocks", "bases", "expansions"];
+const KINDS: [&str; 10] =
+    ["", "artifacts", "facts", "blobs", "recipes", "chunks", "blocks", "bases", "expansions", "extents"];
 
 impl Section {
     pub fn new(kind: u64, entries: u64, plain: Vec<u8>) -> Section {
@@ -346,6 +347,10 @@ pub struct Forge {
     pub bases: Vec<(Sha, u64)>,
     /// `(base, offset, length, plain length)`.
     pub expansions: Vec<(u32, u64, u64, u64)>,
+    /// `(source, offset, length)`.
+    pub extents: Vec<(u32, u64, u64)>,
+    /// Plain bytes of replays: scratch space beside that of expansions.
+    pub replayed: u64,
     /// Features of the carriage.
     pub features: Vec<&'static str>,
     pub statements: Vec<(Vec<u8>, Vec<u8>)>,
@@ -395,6 +400,8 @@ impl Forge {
             blobs,
             bases: vec![],
             expansions: vec![],
+            extents: vec![],
+            replayed: 0,
             features: vec![],
             statements: vec![],
             form: 1,
@@ -473,12 +480,16 @@ impl Forge {
         let expansion = |(base, offset, len, plain): &(u32, u64, u64, u64)| {
             [&base.to_be_bytes()[..], &[offset, len, plain].map(|n| n.to_be_bytes()).concat()].concat()
         };
-        let tables: [(u64, Vec<Vec<u8>>); 5] = [
+        let extent = |(source, offset, len): &(u32, u64, u64)| {
+            [&source.to_be_bytes()[..], &[offset, len].map(|n| n.to_be_bytes()).concat()].concat()
+        };
+        let tables: [(u64, Vec<Vec<u8>>); 6] = [
             (3, self.blobs.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
             (5, self.chunks.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
             (6, self.blocks.iter().map(row).collect()),
             (7, self.bases.iter().map(|(d, n)| [&d[..], &n.to_be_bytes()].concat()).collect()),
             (8, self.expansions.iter().map(expansion).collect()),
+            (9, self.extents.iter().map(extent).collect()),
         ];
         let mut out = Vec::new();
         for (kind, items) in lists {
@@ -521,7 +532,7 @@ impl Forge {
             (2, V::U(self.blocks.len() as u64)),
             (3, V::U(blocks_len)),
             (4, V::U(self.chunks.len() as u64)),
-            (5, V::U(self.expansions.iter().map(|e| e.3).fold(0, u64::wrapping_add))),
+            (5, V::U(self.expansions.iter().map(|e| e.3).fold(self.replayed, u64::wrapping_add))),
             (6, V::A(self.features.iter().map(|f| t(f)).collect())),
         ]);
         run(hooks.carriage, &mut carriage);

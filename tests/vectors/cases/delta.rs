@@ -11,10 +11,10 @@ pub const OLD: &[u8] = b"An old file, which the far side has, sixty bytes all in
 const PACKED: &str = "1f8b08000000000000032bc94855c8cf495128cf2f4a2956c84f5328810aa465e6a4eac07910e9c4f4c4cc3c2e00545241494c45\
                       52382b4e4dcecf4b51c84dcd4d4a2d5228c6cde30200";
 /// What its two streams expand to.
-const WORDS: &[u8] = b"the old words of the old file, the old words again\n";
-const MEMBER: &[u8] = b"second member second member second member\n";
+pub const WORDS: &[u8] = b"the old words of the old file, the old words again\n";
+pub const MEMBER: &[u8] = b"second member second member second member\n";
 
-fn packed() -> Vec<u8> {
+pub fn packed() -> Vec<u8> {
     super::good::unhex(PACKED)
 }
 
@@ -23,24 +23,24 @@ pub fn bases() -> [(&'static str, Vec<u8>); 2] {
     [("old.gz", packed()), ("old.txt", OLD.to_vec())]
 }
 
-fn base(bytes: &[u8]) -> (Sha, u64) {
+pub fn base(bytes: &[u8]) -> (Sha, u64) {
     (sha(bytes), bytes.len() as u64)
 }
 
-fn take(source: u64, offset: u64, len: u64) -> V {
+pub fn take(source: u64, offset: u64, len: u64) -> V {
     V::A([2, source, offset, len].map(V::U).to_vec())
 }
 
-fn chunks(first: u64, count: u64) -> V {
+pub fn chunks(first: u64, count: u64) -> V {
     V::A([0, first, count].map(V::U).to_vec())
 }
 
-fn itself() -> V {
+pub fn itself() -> V {
     V::A(vec![V::U(3)])
 }
 
 /// A delta of files `(path, content, segments)`.
-fn delta(blocks: &[BlockOf<'_>], files: &[(&str, &[u8], Vec<V>)]) -> Forge {
+pub fn delta(blocks: &[BlockOf<'_>], files: &[(&str, &[u8], Vec<V>)]) -> Forge {
     let mut f = Forge::new(blocks, &[]);
     f.features = vec!["base/1"];
     f.blobs = files.iter().map(|(_, content, _)| base(content)).collect();

@@ -11,6 +11,7 @@ pub mod delta;
 mod frame;
 mod good;
 mod paths;
+mod replay;
 mod roots;
 mod sections;
 
@@ -73,5 +74,6 @@ pub fn all() -> Vec<Case> {
     paths::add(&mut book);
     carriage::add(&mut book);
     delta::add(&mut book);
+    replay::add(&mut book);
     book.0
 }
