@@ -47,7 +47,7 @@ run "$POUCH" --quiet unpack delta.pouch --site site --allow-drop
 echo "| unpack of the delta | | | $SEC | $((KB / 1024)) |"
 "$POUCH" --quiet site init full --policy p --confirm "$DIGEST" --keep 1 >/dev/null
 run "$POUCH" --quiet unpack new.pouch --site full
-diff <(cd site/current && find . -type f ! -path './generation*' -exec sha256sum {} + | sort) <(cd full/current && find . -type f ! -path './generation*' -exec sha256sum {} + | sort) > differs \
+diff <(cd site/current/ && find . -type f ! -path './.pouch/*' -exec sha256sum {} + | sort) <(cd full/current/ && find . -type f ! -path './.pouch/*' -exec sha256sum {} + | sort) > differs \
   || echo "| what the delta made differs from what the full bundle made | | | | |"
 
 # ---- repositories of other tools

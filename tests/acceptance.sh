@@ -38,6 +38,20 @@ lab "v1 keep 1" "$W/site1/current" "$C/v1" accept-all.sh
 check "unpack v2" "$POUCH" unpack v2.pouch --site site1 --allow-drop
 lab "v2 keep 1" "$W/site1/current" "$C/v2" accept-all.sh
 check "check" "$POUCH" check --site site1
+# the upgrade as a delta: the same release, the same site
+check "pack the delta" "$POUCH" pack --kubespray-offline "$C/v2" --stream lab --sequence 2 --base v1.pouch --seal-with k -o delta.pouch
+check "pack it again with one thread" "$POUCH" pack --kubespray-offline "$C/v2" --stream lab --sequence 2 --base v1.pouch --threads 1 -o unsealed-one.pouch
+check "pack it again with two" "$POUCH" pack --kubespray-offline "$C/v2" --stream lab --sequence 2 --base v1.pouch --threads 2 -o unsealed-two.pouch
+check "packing a delta is deterministic" cmp unsealed-one.pouch unsealed-two.pouch
+echo "delta: $(stat -c %s delta.pouch) bytes; full: $(stat -c %s v2.pouch) bytes"
+check "init for the delta" "$POUCH" site init site3 --policy p --confirm "$D" --keep 1
+check "unpack v1 for the delta" "$POUCH" unpack v1.pouch --site site3
+check "unpack the delta" "$POUCH" unpack delta.pouch --site site3 --allow-drop
+sums() { (cd "$1/current/" && find . -type f -exec sha256sum {} + | sort -k2); }
+check "what the delta made is what the full bundle made" diff <(sums site1) <(sums site3)
+lab "v1 and the delta" "$W/site3/current" "$C/v2" accept-registry.sh
+lab "v1 and the delta yum" "$W/site3/current" "$C/v2" accept-yum.sh
+rm -rf site3 unsealed*.pouch
 check "init keep 2" "$POUCH" site init site2 --policy p --confirm "$D" --keep 2
 check "unpack v1 and v2" "$POUCH" unpack v1.pouch v2.pouch --site site2 --allow-drop
 # with keep 2 the images and files of both are served, and the package indexes list v2 only

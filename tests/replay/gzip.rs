@@ -31,7 +31,7 @@ const SIZES: [usize; 30] = [
 #[test]
 fn gnu_gzip() {
     for name in SHAPES {
-        let plain = shape(name, 700_000, 11);
+        let plain = shape(name, 300_000, 11);
         for level in 1..=9u32 {
             if name != "few" || level < 8 {
                 check("gzip", &["-nc", &format!("-{level}")], &[2, level], &plain, true);
@@ -51,7 +51,7 @@ fn gnu_gzip() {
 #[test]
 fn pigz() {
     for name in SHAPES {
-        let plain = shape(name, 700_000, 12);
+        let plain = shape(name, 300_000, 12);
         for level in 1..=9u32 {
             if name == "few" && level > 7 {
                 continue;
