@@ -80,6 +80,12 @@ pub const CHART_YAML: u64 = 1 << 20;
 pub const ARCHIVE_SCAN: u64 = 4 << 30;
 /// A repository metadata document (primary.xml of a large distribution is about 100 MiB).
 pub const REPOSITORY_DOCUMENT: u64 = 512 << 20;
+/// One file of evidence.
+pub const EVIDENCE: u64 = 16 << 20;
+/// All evidence that a site keeps for one release.
+pub const EVIDENCE_OF_A_RELEASE: u64 = 64 << 20;
+/// Statements of one folder, all together: texts and signatures.
+pub const STATEMENTS_OF_A_FOLDER: u64 = 64 << 20;
 /// A packing list, policy or configuration file.
 pub const CONFIGURATION: u64 = 4 << 20;
 /// Format: bytes of an artifact's name, version, architecture, or of a label's key or value.

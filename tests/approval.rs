@@ -1,6 +1,6 @@
 //! Two out of three approve, each with the key that they have: a file with a passphrase, an agent, a card. Their statements
 //! come from two other folders in every order; the bundle's folder cannot be written to. What they approved is the release:
-//! a repack of it and its index are approved, too. Needs openssh-client, softhsm2 and util-linux.
+//! a repack of it, its delta and its index are approved, too. Needs openssh-client, softhsm2 and util-linux.
 
 #[path = "bundles/mod.rs"]
 mod bundles;
@@ -170,7 +170,7 @@ fn two_of_three_with_a_file_an_agent_and_a_card() {
 
 #[test]
 fn an_approval_is_of_the_release_however_it_is_carried() {
-    let (lab, _agent, id) = three_desks();
+    let (lab, agent, id) = three_desks();
     let packer = PrivateKey::parse(&fs::read(lab.path("packer")).expect("read"), None).expect("a key");
     let seal = |root: &_, ids: &_| {
         let terms = Terms { issued: START, ..Terms::default() };
@@ -209,6 +209,23 @@ fn an_approval_is_of_the_release_however_it_is_carried() {
     let report: Value =
         serde_json::from_str(&lab.ok(&[&words[..], &["--statements", "made/bob"]].concat())).expect("JSON");
     assert_eq!(report[0]["order"], "same");
+    // The next release is approved once, in full; what comes is its delta.
+    lab.bundle(2);
+    for who in ["alice", "bob"] {
+        let key = if who == "bob" { "bob.pub" } else { who };
+        let words = ["approve", "media/2.pouch", "--group", "security", "-o", "made2", "--with", key];
+        let words = [&words[..], if who == "alice" { &["--passphrase-file", "phrase"] } else { &[] }].concat();
+        succeeded(lab.command(&words).env("SSH_AUTH_SOCK", &agent.socket).output().expect("pouch runs"), &words);
+    }
+    fs::create_dir(lab.path("delta")).expect("mkdir");
+    let words = ["pack", "list.toml", "--stream", "s", "--sequence", "2", "--seal-with", "packer"];
+    let made = lab.json(&[&words[..], &["--base", "ro/1.pouch", "-o", "delta/2.pouch"]].concat());
+    assert_eq!(made["left_out"]["blobs"], 1, "{made}");
+    let words = ["--json", "unpack", "delta/2.pouch", "--site", "site"];
+    assert_eq!(lab.run(&words).status.code(), Some(4), "without the approvals");
+    let report: Value =
+        serde_json::from_str(&lab.ok(&[&words[..], &["--statements", "made2"]].concat())).expect("JSON");
+    assert_eq!((&report[0]["order"], &report[0]["release"]), (&"newer".into(), &made["release"]));
     // The seal is of one carriage: another carriage's seal does not do.
     let other = bundles::carried_again(&first, |_, _| vec![]);
     fs::create_dir(lab.path("unsealed")).expect("mkdir");

@@ -414,6 +414,9 @@ pub struct Review {
     /// Folders with statements to show; the bundle's own folder is always looked at
     #[arg(long, value_name = "DIR")]
     pub statements: Vec<PathBuf>,
+    /// A policy, by which the page says whose the statements are and what they come to
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Also write the list of artifacts as CycloneDX 1.6 JSON
     #[arg(long, value_name = "FILE")]
     pub sbom: Option<PathBuf>,

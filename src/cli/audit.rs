@@ -39,8 +39,8 @@ fn verify(archive: &Archive, common: &Common) -> Outcome {
     let checked = audit::check(archive)?;
     common.report(&checked, |c| {
         let mut out = format!(
-            "lines       {} (each follows the one before)\npolicies    {}\nadmissions  {}\nsignatures  {}\n",
-            c.lines, c.policies, c.admissions, c.signatures
+            "lines       {} (each follows the one before)\npolicies    {}\nadmissions  {}\nsignatures  {}\nevidence    {}\n",
+            c.lines, c.policies, c.admissions, c.signatures, c.evidence
         );
         c.problems.iter().for_each(|p| out += &format!("problem     {p}\n"));
         out += &format!("last line   {}\n", c.last.map(|d| d.hex()).unwrap_or_default());

@@ -15,6 +15,7 @@ use pouch::model::Described;
 use pouch::op::diff::{self, Changed, Item, Removed, Side};
 use pouch::op::scan::{self, Bounds, MAP, SUMS, ScanReport};
 use pouch::op::{pack, review, sbom};
+use pouch::trust::{OrderState, Subject, TrustError, verify};
 use std::path::Path;
 
 /// What the desk reads of a bundle.
@@ -183,7 +184,20 @@ pub fn review(args: Review, common: &Common) -> Outcome {
     statements.sort();
     statements.dedup();
     let against = old.as_ref().map(Release::side);
-    let review = review::review(new.side(), new.carriage, against, &statements, &args.group);
+    let mut review = review::review(new.side(), new.carriage, against, &statements, &args.group);
+    if let Some(path) = &args.policy {
+        let state = OrderState::default();
+        let chain = policy::read(path)?;
+        let chain = chain.walk(&statements, &state).pop().unwrap_or(chain);
+        let subject = Subject { release_id: new.id, carriage_id: Some(new.carriage) };
+        let reports = match verify(&subject, &statements, chain.policy(), &state, keys::now()) {
+            Ok(verdict) => verdict.reports,
+            Err(TrustError::Refused(refusal)) => refusal.reports,
+            Err(e) => return Err(e.into()),
+        };
+        let beside = trusting::beside(&args.bundle, &args.statements);
+        review::hear(&mut review, new.side(), &statements, &reports, |e| beside(e).is_some());
+    }
     put(&args.output, review::page(&review).as_bytes())?;
     if let Some(path) = &args.sbom {
         let bom = sbom::bom(new.id, &new.root, &new.artifacts);

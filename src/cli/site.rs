@@ -13,7 +13,7 @@ use pouch::op::audit::{self, Alarm};
 use pouch::op::delta::NeedList;
 use pouch::op::export::export as export_image;
 use pouch::op::unpack::{Options, UnpackError, UnpackReport, catalog, unpack as unpack_one};
-use pouch::op::{pack, policies};
+use pouch::op::{evidence, pack, policies};
 use pouch::site::Site;
 use pouch::site::archive::Archive;
 use pouch::site::check::Problem;
@@ -68,6 +68,11 @@ pub fn unpack(args: Unpack, common: &Common) -> Outcome {
             other => other?,
         };
         report.notes.iter().for_each(|n| common.bar.note(n));
+        if !args.dry_run {
+            let beside = trusting::beside(bundle, &args.statements);
+            let (_, left_out) = evidence::keep(&writer, &report.release, beside, now)?;
+            left_out.iter().for_each(|n| common.bar.note(&format!("{n} is not kept: too much evidence")));
+        }
         reports.push(report);
     }
     common.report(&reports, |all| all.iter().map(|r| unpacked(r, args.dry_run)).collect())

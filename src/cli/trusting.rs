@@ -8,12 +8,14 @@ use pouch::bundle::{Bundle, Sealed};
 use pouch::format::frame::Form;
 use pouch::fs::pairs;
 use pouch::monitor::Monitor as _;
+use pouch::op::evidence::{self, Claim};
 use pouch::op::unpack::Options;
 use pouch::op::{pack, policies, seal};
 use pouch::site::Site;
 use pouch::trust::explain::{explain, is_policy_signature};
 use pouch::trust::order::OrderState;
 use pouch::trust::report::{GroupCount, Outcome as Outcomes, Report};
+use pouch::trust::statement::Evidence;
 use pouch::trust::{Signed, StatementKind, Subject, verify};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,16 @@ pub fn outside(bundle: &Path, folders: &[PathBuf], common: &Common) -> Result<Ve
         out.extend(found.signed.into_iter().map(|(path, s)| (path.display().to_string(), s)));
     }
     Ok(out)
+}
+
+/// Looks for a piece of evidence beside a bundle and in the folders given.
+pub fn beside<'a>(bundle: &'a Path, folders: &'a [PathBuf]) -> impl Fn(&Evidence) -> Option<Vec<u8>> + 'a {
+    let own = bundle.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    move |e| {
+        std::iter::once(own)
+            .chain(folders.iter().map(PathBuf::as_path))
+            .find_map(|f| pairs::with_digest(f, &e.name, &e.digest))
+    }
 }
 
 /// Blobs that a delta builds on.
@@ -102,10 +114,7 @@ pub fn statements(args: Statements, common: &Common) -> Outcome {
 /// The policies of a folder: texts with signatures named after a key, `POLICY.KEYID.sig`.
 fn policies_in(folder: &Path) -> Result<Vec<(PathBuf, Signed)>, Fail> {
     let io = |e| Fail::io(format!("cannot read {}", folder.display()), e);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)?.take(pairs::MAX_ENTRIES) {
-        names.push(entry.map_err(io)?.path());
-    }
+    let names = pairs::entries(folder).map_err(io)?;
     let policy_of = |sig: &PathBuf| {
         let name = sig.file_name()?.to_str()?;
         let (base, _key_id) = name.strip_suffix(".sig")?.rsplit_once('.')?;
@@ -130,6 +139,7 @@ struct Checked {
     sealed: String,
     approvals: Vec<GroupCount>,
     statements: Vec<String>,
+    evidence: Vec<Claim>,
     notes: Vec<String>,
     form: &'static str,
     checked_bytes: u64,
@@ -164,7 +174,11 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
     seal::agrees(&sealed_by.seal, &bundle.release, ids.release).map_err(pouch::bundle::BundleError::from)?;
     let files = named.iter().zip(&bundle.trust.reports).map(|((name, _), r)| (name.clone(), r.clone()));
     let named: Vec<(String, Report)> = files.collect();
-    let artifacts = bundle.artifacts()?.len();
+    let artifacts = bundle.artifacts()?;
+    let blobs = artifacts.iter().flat_map(|d| d.artifact.blobs.iter().map(|b| b.digest)).collect();
+    let beside = beside(&args.bundle, &args.statements);
+    let evidence = evidence::claims(&statements, &bundle.trust.reports, &blobs, |e| beside(e).is_some());
+    let artifacts = artifacts.len();
     let threads = pack::threads(args.threads.map(usize::from));
     let (form, checked_bytes) = match bundle.form() {
         Form::Full => {
@@ -189,6 +203,7 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         sealed: pouch::trust::text::show_time(sealed_by.seal.terms.issued),
         approvals: bundle.trust.approvals.clone(),
         statements: bundle.trust.reports.iter().map(Report::to_string).collect(),
+        evidence,
         notes: bundle.trust.notes.clone(),
         form,
         checked_bytes,
@@ -206,6 +221,9 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         }
         for s in &r.statements {
             out += &format!("statement  {s}\n");
+        }
+        for e in &r.evidence {
+            out += &format!("evidence   {} claims: {}\n", e.owner, shown(e));
         }
         for n in &r.notes {
             out += &format!("note       {n}\n");
@@ -233,4 +251,14 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         }
         out
     })
+}
+
+/// A piece of evidence in a line.
+fn shown(e: &Claim) -> String {
+    let place = match e.bytes {
+        Some("release") => "in the release",
+        Some(_) => "beside it",
+        None => "not here",
+    };
+    format!("{} (SHA-256 {}, {place})", e.name, e.digest)
 }

@@ -31,12 +31,12 @@ pub struct Family {
 /// All families, the likeliest first.
 pub static FAMILIES: &[Family] = &[
     super::zlib::FAMILY,
+    super::golang::GO,
+    super::golang::PGZIP,
+    super::golang::GO127,
     super::zlib::gnu::FAMILY,
     super::zlib::pigz::FAMILY,
     super::zlib::forks::FAMILY,
-    super::golang::GO,
-    super::golang::GO127,
-    super::golang::PGZIP,
 ];
 
 /// One encoder with its parameters.

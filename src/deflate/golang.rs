@@ -6,7 +6,7 @@
 use super::family::{Family, Place};
 use super::go::{self, StartError};
 use super::go127::{self, Edition, pgzip::Pgzip};
-use super::inflate::Opening;
+use super::inflate::{Kind, Opening};
 use super::{Encoder, Error};
 
 /// Family 5: the level.
@@ -16,7 +16,7 @@ pub const GO: Family = Family {
     params: 1,
     state: 1,
     history: go::BEFORE,
-    candidates: |_| USUAL.iter().map(|level| vec![*level]).collect(),
+    candidates: levels,
     check: |params| start_go(params, None).map(drop),
     start: start_go,
 };
@@ -28,7 +28,7 @@ pub const GO127: Family = Family {
     params: 2,
     state: 1,
     history: go127::BEFORE,
-    candidates: |_| editions(),
+    candidates: editions,
     check: |params| start_go127(params, None).map(drop),
     start: start_go127,
 };
@@ -45,18 +45,47 @@ pub const PGZIP: Family = Family {
     start: start_pgzip,
 };
 
-/// Levels plus 2 in the order of their use: the default, the best, the fastest, klauspost's default, then the rest.
-const USUAL: [u32; 11] = [8, 11, 3, 7, 6, 5, 4, 9, 10, 0, 2];
+/// Levels plus 2 in the order of their use: the default, the fastest, the best, then the rest.
+const USUAL: [u32; 11] = [8, 3, 11, 7, 6, 5, 4, 9, 10, 0, 2];
+/// Levels plus 2 of klauspost's, whose default is 5.
+const KLAUSPOST: [u32; 11] = [7, 8, 3, 11, 5, 4, 6, 9, 10, 0, 2];
 /// Bytes of pgzip's segments unless somebody says otherwise.
 const SEGMENT: u32 = 1 << 20;
+/// Plain bytes of a block of the fast levels.
+const BLOCK: usize = 65_535;
+/// Tokens of a block of Go's other levels, and of klauspost's.
+const TOKENS: usize = 1 << 14;
+const MORE_TOKENS: usize = 1 << 15;
 
-/// The newest first.
-fn editions() -> Vec<Vec<u32>> {
-    (0..4).rev().flat_map(|edition| USUAL.map(|level| vec![edition, level])).collect()
+/// A stream of Go's ends with a block of its own, so that the first that says something is never the last.
+fn levels(opening: &Opening) -> Vec<Vec<u32>> {
+    let levels: &[u32] = match (opening.kind, opening.tokens, opening.plain) {
+        _ if opening.last => &[],
+        (Kind::Stored, _, BLOCK) => &[2, 3, 0, 8, 11],
+        (Kind::Stored, ..) | (_, TOKENS, BLOCK) => &USUAL,
+        (_, TOKENS, _) => &[8, 11, 7, 6, 5, 4, 9, 10],
+        (_, _, BLOCK) => &[3, 0],
+        (_, tokens, _) if tokens > TOKENS => &[],
+        _ => &USUAL, // the only block that says something
+    };
+    levels.iter().map(|level| vec![*level]).collect()
 }
 
-fn segments(_: &Opening) -> Vec<Vec<u32>> {
-    editions().into_iter().map(|row| [row, vec![SEGMENT]].concat()).collect()
+/// Editions, the newest first. A block may go on under the codes of the one before, so that several look like one.
+fn editions(opening: &Opening) -> Vec<Vec<u32>> {
+    let fast = opening.plain.is_multiple_of(BLOCK) || opening.plain < BLOCK;
+    let deep = opening.tokens.is_multiple_of(MORE_TOKENS) || opening.plain < BLOCK;
+    let fits = |level: &u32| match level {
+        _ if opening.last => false,
+        0 => opening.pairs == 0,
+        2..=8 => fast,
+        _ => deep,
+    };
+    KLAUSPOST.iter().filter(|n| fits(n)).flat_map(|n| (0..4).rev().map(|edition| vec![edition, *n])).collect()
+}
+
+fn segments(opening: &Opening) -> Vec<Vec<u32>> {
+    editions(opening).into_iter().map(|row| [row, vec![SEGMENT]].concat()).collect()
 }
 
 /// Level -1 is another name of the default's number, and no parameter has two names.

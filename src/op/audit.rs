@@ -332,7 +332,7 @@ fn told(ledger: &Ledger, files: &[Vec<u8>], life: &Life) -> Result<Vec<Told>, Au
 }
 
 /// The statements inside the archived files of a release.
-fn statements(files: &[Vec<u8>], release: &Digest) -> Result<Vec<Signed>, AuditError> {
+pub(crate) fn statements(files: &[Vec<u8>], release: &Digest) -> Result<Vec<Signed>, AuditError> {
     let mut out = Vec::new();
     for file in files {
         let sealed = Sealed::open(&file[..]).map_err(|source| AuditError::Archive { release: *release, source })?;
@@ -354,6 +354,8 @@ pub struct Checked {
     pub admissions: u64,
     /// Signatures that were checked again.
     pub signatures: u64,
+    /// Files of evidence, hashed again.
+    pub evidence: u64,
     /// What does not hold.
     pub problems: Vec<String>,
 }
@@ -406,6 +408,12 @@ pub fn check(archive: &Archive) -> Result<Checked, AuditError> {
                 }
             }
             _ => {}
+        }
+    }
+    for digest in archive.evidence()? {
+        out.evidence += 1;
+        if Digest::of(&archive.evidence_bytes(&digest)?) != digest {
+            out.problems.push(format!("evidence {digest}: its file was changed"));
         }
     }
     Ok(out)

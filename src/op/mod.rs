@@ -6,6 +6,7 @@ pub mod audit;
 pub mod complete;
 pub mod delta;
 pub mod diff;
+pub mod evidence;
 pub mod export;
 pub mod pack;
 mod parts;

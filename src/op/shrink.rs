@@ -27,6 +27,8 @@ const PIECE: usize = 256 << 10;
 const LEAST: u64 = 4 << 10;
 /// Old content is held in memory; larger is not looked at.
 const MOST_OLD: u64 = 1 << 30;
+/// A stream of at least so many plain bytes has blocks for itself.
+const LARGE: u64 = 1 << 20;
 /// Encoders that are tried first: those that were found last.
 const REMEMBERED: usize = 4;
 
@@ -240,13 +242,11 @@ impl Shrinking<'_, '_> {
         level: i32,
     ) -> io::Result<Vec<Piece>> {
         let differ = Differ::new(old);
-        let block = u64::from(limits::BLOCK_PLAIN);
-        let starts: Vec<u64> = (0..total.div_ceil(block)).map(|n| n * block).collect();
-        let one = |start: &u64| -> io::Result<Piece> {
-            let end = (start + block).min(total);
+        let one = |(start, end, place): &(u64, u64, u64)| -> io::Result<Piece> {
+            let (start, end) = (*start, *end);
             let (mut plain, mut chunks) = (Vec::with_capacity((end - start) as usize), Vec::new());
             for (view, content) in views.iter().zip(contents) {
-                let (from, to) = (content.from.max(*start), (content.from + content.len).min(end));
+                let (from, to) = (content.from.max(start), (content.from + content.len).min(end));
                 if from < to {
                     let mut bytes = vec![0u8; (to - from) as usize];
                     view.of.read_exact_at(&mut bytes, view.at + (from - content.from))?;
@@ -254,10 +254,10 @@ impl Shrinking<'_, '_> {
                     plain.extend_from_slice(&bytes);
                 }
             }
-            let patch = differ.diff(&plain, *start, level).map_err(io::Error::other)?;
+            let patch = differ.diff(&plain, *place, level).map_err(io::Error::other)?;
             Ok(Piece { chunks, plain: if patch.is_some() { Vec::new() } else { plain }, patch })
         };
-        let run = || starts.par_iter().map(one).collect::<io::Result<Vec<Piece>>>();
+        let run = || cuts(contents, total).par_iter().map(one).collect::<io::Result<Vec<Piece>>>();
         match rayon::ThreadPoolBuilder::new().num_threads(self.threads).build() {
             Ok(pool) => pool.install(run),
             Err(_) => run(),
@@ -302,6 +302,27 @@ impl Shrinking<'_, '_> {
     }
 }
 
+/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`old`]. A large
+/// stream begins a block.
+fn cuts(contents: &[Content], total: u64) -> Vec<(u64, u64, u64)> {
+    let block = u64::from(limits::BLOCK_PLAIN);
+    let large = |c: &&Content| c.stream.is_some() && c.len >= LARGE;
+    let mut bounds: BTreeMap<u64, u64> = BTreeMap::from([(0, 0)]);
+    let mut place = 0;
+    for content in contents.iter().filter(large) {
+        bounds.insert(content.from, place);
+        place += content.len;
+        bounds.insert(content.from + content.len, place);
+    }
+    let ends = bounds.keys().copied().skip(1).chain([total]);
+    let runs = bounds.iter().zip(ends).filter(|((from, _), end)| *from < end);
+    runs.flat_map(|((from, place), end)| {
+        (0..(end - from).div_ceil(block))
+            .map(move |n| (from + n * block, end.min(from + (n + 1) * block), place + n * block))
+    })
+    .collect()
+}
+
 /// Runs of chunks that follow each other are one segment.
 fn merged(segments: Vec<Segment>) -> Vec<Segment> {
     let mut out: Vec<Segment> = Vec::new();
@@ -324,7 +345,7 @@ fn first(blob: &dyn ReadAt, len: u64) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Old content in memory, and the runs that it is.
+/// Old content in memory, and the runs that it is: large streams first, so that a tar begins at a multiple of its blocks.
 fn old(apart: &Apart, base: &Blob) -> io::Result<Option<(Vec<u8>, Vec<SourceRun>)>> {
     let total: u64 = apart.parts.iter().map(|p| apart.view(p).len).sum();
     if total == 0 || total > MOST_OLD {
@@ -332,7 +353,8 @@ fn old(apart: &Apart, base: &Blob) -> io::Result<Option<(Vec<u8>, Vec<SourceRun>
     }
     let (mut bytes, mut runs) = (vec![0u8; total as usize], Vec::new());
     let mut rest = bytes.as_mut_slice();
-    for part in &apart.parts {
+    let (large, others): (Vec<&Part>, Vec<&Part>) = apart.parts.iter().partition(|p| is_large(apart, p));
+    for part in large.into_iter().chain(others) {
         let view = apart.view(part);
         let (now, after) = rest.split_at_mut(view.len as usize);
         view.of.read_exact_at(now, view.at)?;
@@ -342,6 +364,10 @@ fn old(apart: &Apart, base: &Blob) -> io::Result<Option<(Vec<u8>, Vec<SourceRun>
         runs.push(SourceRun { base: *base, expansion, offset, len: view.len });
     }
     Ok(Some((bytes, runs)))
+}
+
+fn is_large(apart: &Apart, part: &Part) -> bool {
+    part.plain.is_some() && apart.view(part).len >= LARGE
 }
 
 /// Copies a blob to where it can be read at any place, and sees that it is the one announced.

@@ -64,4 +64,21 @@ impl Archive {
         }
         Ok(out)
     }
+
+    /// The digests of the evidence that is kept, sorted.
+    pub fn evidence(&self) -> Result<Vec<Digest>, SiteError> {
+        let names = match self.disk.stat(&layout::archive())? {
+            None => Vec::new(),
+            Some(_) => self.disk.list(&layout::archive())?,
+        };
+        let mut out: Vec<Digest> =
+            names.iter().filter_map(|(name, _)| layout::evidence_digest(name.to_str()?)).collect();
+        out.sort();
+        Ok(out)
+    }
+
+    /// The bytes kept as the evidence `digest`; whether they still are is the caller's question.
+    pub fn evidence_bytes(&self, digest: &Digest) -> Result<Vec<u8>, SiteError> {
+        Ok(read_all(&*self.disk, &layout::evidence(digest), limits::EVIDENCE)?)
+    }
 }

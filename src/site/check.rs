@@ -238,7 +238,7 @@ impl Site {
         look(layout::generations(), &|name, _| GenerationNumber::from_name(name).is_some())?;
         look(layout::ledger(), &|name, _| layout::LEDGER_NAMES.contains(&name))?;
         look(layout::policies(), &|name, _| name.ends_with(".policy"))?;
-        look(layout::archive(), &|name, _| name.ends_with(".pouch"))?;
+        look(layout::archive(), &|name, _| name.ends_with(".pouch") || layout::evidence_digest(name).is_some())?;
         let prefix = |name: &str, node| node == Node::Folder && name.len() == 2;
         look(layout::blobs(), &prefix)?;
         for (name, node) in self.disk().list(&layout::blobs())? {

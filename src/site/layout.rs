@@ -178,6 +178,14 @@ pub fn archived(release: &Digest, nth: u32) -> Place {
         n => format!("{release}.{n}.pouch"),
     })
 }
+/// `ledger/archive/<hex>.evidence`: a file that a statement names, by its SHA-256.
+pub fn evidence(digest: &Digest) -> Place {
+    archive().child(format!("{digest}.evidence"))
+}
+/// Back from the file name of [`evidence`].
+pub fn evidence_digest(name: &str) -> Option<Digest> {
+    Digest::from_hex(name.strip_suffix(".evidence")?).ok()
+}
 /// The folder inside a generation that the site keeps for itself.
 pub const INNER: &str = ".pouch";
 /// `generation.json` in it.

@@ -188,4 +188,18 @@ impl Writer {
         let (have, limit) = (u64::from(ARCHIVED_FILES), u64::from(ARCHIVED_FILES - 1));
         Err(SiteError::TooLarge { what: "the archive of one release (in files)", have, limit })
     }
+
+    /// Keeps a file that a statement names, for ever; says whether it was not there.
+    pub fn evidence_put(&self, digest: &Digest, bytes: &[u8], now: i64) -> Result<bool, SiteError> {
+        let have = bytes.len() as u64;
+        if have > limits::EVIDENCE {
+            return Err(SiteError::TooLarge { what: "a file of evidence", have, limit: limits::EVIDENCE });
+        }
+        let place = layout::evidence(digest);
+        if self.disk().stat(&place)?.is_some() {
+            return Ok(false);
+        }
+        put(self.disk(), &place, "evidence", bytes, now)?;
+        Ok(true)
+    }
 }

@@ -607,7 +607,11 @@ fn files_that_change() {
                 fs::write(&path, body).expect("write");
             }
         });
-        for n in 0..8 {
+        // On a busy machine the other side seldom gets a turn.
+        for n in 0..200 {
+            if n >= 8 && bad > 0 {
+                break;
+            }
             let ran = pack(&world, "changing");
             match ran.code {
                 0 => {

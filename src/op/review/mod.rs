@@ -15,8 +15,10 @@ use crate::kind::sdist::SdistFacts;
 use crate::kind::wheel::WheelFacts;
 use crate::model::{Described, Kind};
 use crate::op::diff::{self, Diff, Item, Side, Summary};
+use crate::op::evidence::{self, Claim};
 use crate::op::seal;
-use crate::trust::statement::{Approve, Statement, Terms};
+use crate::trust::report::Report;
+use crate::trust::statement::{Approve, Evidence, Statement, Terms};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -84,6 +86,21 @@ pub struct Licence {
     pub artifacts: u64,
 }
 
+/// What a statement comes to under a policy, with no site in mind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Whose key the policy says it is.
+    pub owner: String,
+    /// The key's id.
+    pub key: String,
+    /// The kind; absent where the signature is bad.
+    pub kind: Option<&'static str>,
+    /// What it comes to.
+    pub outcome: String,
+    /// Digest of its text.
+    pub statement: Digest,
+}
+
 /// Everything on the page.
 #[derive(Clone, Debug, Serialize)]
 pub struct Review {
@@ -113,6 +130,10 @@ pub struct Review {
     pub licences: Vec<Licence>,
     /// Statements inside the file and beside it, as they stand.
     pub statements: Vec<String>,
+    /// Whose they are, by the policy that was given; empty without one.
+    pub said: Vec<Said>,
+    /// What the statements that are somebody's name as looked at.
+    pub evidence: Vec<Claim>,
     /// The texts that `approve` signs, one for each group that was named.
     pub to_sign: Vec<String>,
     /// What a reader must not conclude from this page.
@@ -144,9 +165,29 @@ pub fn review(
         executables: executables.map(|d| Item::of(&d.artifact)).collect(),
         licences: licences(all),
         statements: statements.iter().map(|s| String::from_utf8_lossy(&s.text).into_owned()).collect(),
+        said: Vec::new(),
+        evidence: Vec::new(),
         to_sign: to_sign(new, groups),
         notes: notes(all),
     }
+}
+
+/// Adds what the verify function says of the statements: `reports` are about `statements`.
+pub fn hear(
+    r: &mut Review,
+    new: Side<'_>,
+    statements: &[Signed],
+    reports: &[Report],
+    beside: impl Fn(&Evidence) -> bool,
+) {
+    let said = |r: &Report| {
+        let (owner, key) = (r.owner.clone()?, r.key?.key_id());
+        let kind = r.kind.map(|k| k.name());
+        Some(Said { owner, key, kind, outcome: r.outcome.to_string(), statement: r.statement })
+    };
+    r.said = reports.iter().filter_map(said).collect();
+    let blobs = new.artifacts.iter().flat_map(|d| d.artifact.blobs.iter().map(|b| b.digest)).collect();
+    r.evidence = evidence::claims(statements, reports, &blobs, beside);
 }
 
 fn largest(all: &[Described]) -> Vec<Item> {

@@ -384,6 +384,35 @@ fn texts(out: &mut String, r: &Review) {
             let _ = writeln!(out, "<pre>{}</pre>", escape_lines(text));
         }
     }
+    said(out, r);
+}
+
+fn said(out: &mut String, r: &Review) {
+    if r.said.is_empty() {
+        return;
+    }
+    section(out, "Whose words these are");
+    out.push_str("<p>By the policy that was given when the page was written, with no site in mind.</p>\n");
+    table(
+        out,
+        &["Who", "Key", "What", "It", "Statement"],
+        r.said.iter().map(|s| {
+            let cells = [&s.owner, &s.key, s.kind.unwrap_or("-"), &s.outcome, &s.statement.short()];
+            cells.map(escape).into()
+        }),
+    );
+    if !r.evidence.is_empty() {
+        section(out, "Evidence");
+        out.push_str("<p>What they say they looked at: claims of their signers, which nobody checked.</p>\n");
+        table(
+            out,
+            &["Who claims it", "In", "Name", "SHA-256", "Bytes"],
+            r.evidence.iter().map(|e| {
+                let bytes = e.bytes.unwrap_or("not here");
+                [e.owner.as_str(), e.kind, &e.name, &e.digest.hex(), bytes].map(escape).into()
+            }),
+        );
+    }
 }
 
 fn everything(out: &mut String, all: &[Item]) {

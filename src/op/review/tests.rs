@@ -59,6 +59,11 @@ fn hostile_text_is_only_text() {
     r.set_id.push(SetId { package: HOSTILE.into(), version: None, path: HOSTILE.into(), mode: HOSTILE.into() });
     r.scripts.push(Scripts { item: Item::of(&artifacts[0].artifact), scripts: vec![HOSTILE.into()] });
     r.licences.push(Licence { licence: HOSTILE.into(), artifacts: 1 });
+    let (digest, owner) = (Digest::of(b"x"), HOSTILE.to_owned());
+    let (key, outcome) = (owner.clone(), owner.clone());
+    r.said.push(Said { owner: owner.clone(), key, kind: None, outcome, statement: digest });
+    let name = owner.clone();
+    r.evidence.push(Claim { owner, kind: "approve", statement: digest, digest, name, bytes: None });
     let page = page(&r);
     for forbidden in ["<script", "<img", "onerror='", "<i>", "<hr", "<b>1", "<gg>", "\u{202e}", "\u{1b}", "alert(1)</s"]
     {
