@@ -81,7 +81,7 @@ impl<'a> Pairs<'a> {
         for release in old {
             for d in &release.artifacts {
                 let (key, blobs) = place(&d.artifact);
-                let gone = blobs.iter().filter(wanted).filter(|b| !of_new.contains(b));
+                let gone = blobs.iter().filter(wanted).filter(|b| !of_new.contains(b) && held.has(b));
                 by_place.entry(key).or_default().extend(gone.map(|b| (*b, release.blobs)));
             }
         }
