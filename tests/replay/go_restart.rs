@@ -119,7 +119,6 @@ fn streams_come_out_from_every_checkpoint() {
                     assert!(again == made[byte..], "{family} {level} {name} {at:?}");
                 }
             }
-            println!("{family} {level}: {offered} checkpoints");
             let none = match family {
                 "go" => matches!(level, 2 | 3),
                 "klauspost15" => level >= 7,

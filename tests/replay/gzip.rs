@@ -18,7 +18,7 @@ fn check(tool: &str, args: &[&str], row: &[u32], plain: &[u8], all: bool) {
     let stream = recognise(real, plain, &options).unwrap().unwrap();
     for threads in [1, 2] {
         let mut out = Vec::new();
-        stream.replay(plain, threads, 1 << 20, &mut |b| Ok(out.extend_from_slice(b))).unwrap();
+        stream.replay(plain, threads, 1 << 20, &mut |b| std::io::Write::write_all(&mut out, b)).unwrap();
         assert!(out == real);
     }
 }

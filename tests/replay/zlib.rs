@@ -14,7 +14,7 @@ fn check(cases: &[Case]) {
 #[test]
 fn every_level_and_memory_level_on_every_shape() {
     for name in SHAPES {
-        let plain = shape(name, 200_000, 7);
+        let plain = shape(name, 100_000, 7);
         let mut cases: Vec<Case> = Vec::new();
         for level in 1..=9 {
             for memory in 1..=9 {
