@@ -195,6 +195,12 @@ fn only_what_is_new() {
     assert!(!desk.path("none").exists());
 }
 
+/// A review page without what was found by opening debs and layers.
+fn without_opened(page: &str) -> (&str, &str) {
+    let (before, rest) = page.split_once("<section id=\"opened\">").expect("the section");
+    (before, rest.split_once("</section>").expect("its end").1)
+}
+
 #[test]
 fn the_review_page_says_what_the_lists_say() {
     let desk = Desk::new();
@@ -216,9 +222,15 @@ fn the_review_page_says_what_the_lists_say() {
     let signed = fs::read_to_string(signed.next().expect("an approval")).expect("its text");
     let shown = text(&review, "/to_sign/0").replace("(the time of signing)", "2027-01-15T08:00:00Z");
     assert_eq!(signed, format!("{shown}comment: read & <ok>\n"));
-    // The index gives the same page.
-    desk.ok(&args("index.pouch", "page2.html"));
-    assert_eq!(page, fs::read_to_string(desk.path("page2.html")).expect("the page"));
+    // Every deb and layer was opened; the index gives the same page but for that, and says so.
+    let blobs = list(&review, "/artifacts").iter().filter(|a| text(a, "/kind") == "deb").count() as u64;
+    assert!(n(&review, "/opened/archives") > blobs && blobs > 0, "{review}");
+    assert_eq!((list(&review, "/opened/problems").len(), n(&review, "/opened/lacking")), (0, 0), "{review}");
+    let index = desk.json(&args("index.pouch", "page2.html"));
+    assert!(index.pointer("/opened").is_some_and(Value::is_null) && text(&index, "/not_opened").contains("no deb"));
+    let page2 = fs::read_to_string(desk.path("page2.html")).expect("the page");
+    assert!(page2.contains("in debs and image layers: not looked at") && !page.contains("not looked at"));
+    assert_eq!(without_opened(&page), without_opened(&page2));
     let sbom: Value = serde_json::from_slice(&fs::read(desk.path("sbom.json")).expect("the SBOM")).expect("JSON");
     assert_eq!(list(&sbom, "/components").len() as u64, n(&review, "/release/artifacts"));
     desk.refused(&["review", "packer-v2.pouch", "--group", "no group", "-o", "x.html"], 2);

@@ -202,6 +202,8 @@ fn chromium_shows_the_numbers_of_the_json() {
         ("new-blobs", "/changes/new_blobs"),
         ("gone-bytes", "/changes/gone_bytes"),
         ("gone-blobs", "/changes/gone_blobs"),
+        ("opened-archives", "/opened/archives"),
+        ("set-id-opened", "/opened/found"),
     ] {
         assert_eq!(shown(id), number(path), "{id}");
     }

@@ -1,44 +1,64 @@
 //! The reviewer's desk: `diff`, `extract`, `review`.
 
 use super::args::{Diff, Extract, Review};
-use super::bundle::{medium, open};
+use super::bundle::{Unverified, medium, open};
 use super::fail::{Fail, Outcome};
 use super::{Common, keys, policy, print, trusting};
-use pouch::bundle::{BundleError, Extractor, Workplace, temporary};
+use pouch::bundle::{Bundle, BundleError, Extractor, Workplace, temporary};
 use pouch::class::Class;
-use pouch::digest::Digest;
-use pouch::format::area::Signed;
 use pouch::format::frame::Form;
-use pouch::format::root::ReleaseRoot;
+use pouch::fs::medium::FileMedium;
 use pouch::fs::output::write_file;
 use pouch::model::Described;
+use pouch::monitor::Monitor;
 use pouch::op::diff::{self, Changed, Item, Removed, Side};
-use pouch::op::scan::{self, Bounds, MAP, SUMS, ScanReport};
+use pouch::op::scan::{self, Bounds, MAP, Opened, SUMS, ScanReport};
 use pouch::op::{pack, review, sbom};
 use pouch::trust::{OrderState, Subject, TrustError, verify};
 use std::path::Path;
 
 /// What the desk reads of a bundle.
 struct Release {
-    id: Digest,
-    carriage: Digest,
-    inside: Vec<Signed>,
-    root: ReleaseRoot,
+    bundle: Bundle<FileMedium, Unverified>,
     artifacts: Vec<Described>,
 }
 
 impl Release {
     fn read(path: &Path) -> Result<Release, Fail> {
         let bundle = open(path)?;
-        let ids = bundle.ids();
-        let (inside, artifacts) = (bundle.statements().to_vec(), bundle.artifacts()?);
-        Ok(Release { id: ids.release, carriage: ids.carriage, inside, artifacts, root: bundle.release })
+        let artifacts = bundle.artifacts()?;
+        Ok(Release { bundle, artifacts })
     }
 
     fn side(&self) -> Side<'_> {
-        Side { id: self.id, root: &self.root, artifacts: &self.artifacts }
+        Side { id: self.bundle.ids().release, root: &self.bundle.release, artifacts: &self.artifacts }
+    }
+
+    /// Reads its blobs; `Err` says why that cannot be.
+    fn blobs<'a>(&'a self, work: Workplace<'a>) -> Result<Blobs<'a>, String> {
+        match self.bundle.form() {
+            Form::Full => Extractor::new(&self.bundle, work).map_err(|e| format!("its tables cannot be read: {e}")),
+            _ => Err(
+                "this was written from a file without blobs, such as an index: no deb and no layer was opened. Give \
+                      the whole bundle, or look at the map of `pouch extract --expand`."
+                    .into(),
+            ),
+        }
+    }
+
+    /// What is inside debs and layers. `old` may have what a delta builds on.
+    fn opened(&self, old: Option<&Release>, monitor: &dyn Monitor) -> Result<Opened, String> {
+        let bases = old.and_then(|old| old.blobs(Workplace::NONE).ok());
+        let work = match &bases {
+            Some(bases) => Workplace { bases, scratch: &temporary },
+            None => Workplace::NONE,
+        };
+        let blobs = self.blobs(work)?;
+        Ok(scan::look(&self.artifacts, &blobs, &|blob| blobs.position(blob), Bounds::default(), monitor))
     }
 }
+
+type Blobs<'a> = Extractor<'a, FileMedium, Unverified>;
 
 /// `pouch diff`.
 pub fn diff(args: Diff, common: &Common) -> Outcome {
@@ -179,17 +199,19 @@ pub fn review(args: Review, common: &Common) -> Outcome {
     }
     let new = Release::read(&args.bundle)?;
     let old = args.against.as_deref().map(Release::read).transpose()?;
-    let mut statements = new.inside.clone();
+    let ids = new.bundle.ids();
+    let mut statements = new.bundle.statements().to_vec();
     statements.extend(trusting::outside_only(&args.bundle, &args.statements, common)?);
     statements.sort();
     statements.dedup();
     let against = old.as_ref().map(Release::side);
-    let mut review = review::review(new.side(), new.carriage, against, &statements, &args.group);
+    let opened = new.opened(old.as_ref(), &common.bar);
+    let mut review = review::review(new.side(), ids.carriage, against, &statements, &args.group, opened);
     if let Some(path) = &args.policy {
         let state = OrderState::default();
         let chain = policy::read(path)?;
         let chain = chain.walk(&statements, &state).pop().unwrap_or(chain);
-        let subject = Subject { release_id: new.id, carriage_id: Some(new.carriage) };
+        let subject = Subject { release_id: ids.release, carriage_id: Some(ids.carriage) };
         let reports = match verify(&subject, &statements, chain.policy(), &state, keys::now()) {
             Ok(verdict) => verdict.reports,
             Err(TrustError::Refused(refusal)) => refusal.reports,
@@ -200,13 +222,17 @@ pub fn review(args: Review, common: &Common) -> Outcome {
     }
     put(&args.output, review::page(&review).as_bytes())?;
     if let Some(path) = &args.sbom {
-        let bom = sbom::bom(new.id, &new.root, &new.artifacts);
+        let bom = sbom::bom(ids.release, &new.bundle.release, &new.artifacts);
         let json = serde_json::to_string_pretty(&bom).map_err(|e| Fail::new(Class::Bug, e))?;
         put(path, format!("{json}\n").as_bytes())?;
     }
     common.report(&review, |r| {
         let mut out = format!("page      {}\nrelease   {}\n", args.output.display(), r.release.release);
         out += &args.sbom.as_ref().map(|p| format!("sbom      {}\n", p.display())).unwrap_or_default();
+        out += &match &r.opened {
+            Some(o) => format!("opened    {} debs and layers; {} problems\n", o.archives, o.problems.len()),
+            None => "opened    no deb and no layer; the page says why\n".into(),
+        };
         out += "Read it, then sign with `pouch approve`.\n";
         out
     })

@@ -187,6 +187,13 @@ pub fn facts(file: &mut dyn super::ReadSeek, len: u64) -> Result<DebFacts, KindE
     })
 }
 
+/// Where the data member lies in a deb of `len` bytes: offset and length, as stored; and how its name says it is compressed.
+pub fn data(file: &mut dyn super::ReadSeek, len: u64) -> Result<(u64, u64, Compression), KindError> {
+    let (_, shell) = shell(ar::members(file, len)?)?;
+    let (member, compression) = shell.data;
+    Ok((member.start, member.len, compression))
+}
+
 /// Reads what the bytes say: name, version and architecture from the control file.
 pub fn derive(artifact: &Artifact, blobs: &dyn BlobReader) -> Result<Derived, KindError> {
     let blob = top(artifact)?;

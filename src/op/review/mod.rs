@@ -1,8 +1,8 @@
 //! A *review* is what a person reads before signing: what a release holds, what it changes, what of it runs with rights or
 //! on installation, and the exact text to be signed.
 //!
-//! All of it is what the sealer states; no blob is opened and nothing is verified, and the page says so. The same release
-//! gives the same page, byte for byte. Specified in `spec/desk.md`, section "The review page".
+//! It is what the sealer states, but for what the caller found by opening debs and layers; nothing is verified, and the
+//! page says so. The same release gives the same page, byte for byte, where that was found. Specified in `spec/desk.md`, section "The review page".
 
 use crate::cbor;
 use crate::digest::Digest;
@@ -16,6 +16,7 @@ use crate::kind::wheel::WheelFacts;
 use crate::model::{Described, Kind};
 use crate::op::diff::{self, Diff, Item, Side, Summary};
 use crate::op::evidence::{self, Claim};
+use crate::op::scan::Opened;
 use crate::op::seal;
 use crate::trust::report::Report;
 use crate::trust::statement::{Approve, Evidence, Statement, Terms};
@@ -118,8 +119,12 @@ pub struct Review {
     pub changes: Option<Diff>,
     /// Packages with install scripts.
     pub scripts: Vec<Scripts>,
-    /// Files with set-id bits.
+    /// Files with set-id bits in rpms.
     pub set_id: Vec<SetId>,
+    /// Those inside debs and layers; absent where these were not opened.
+    pub opened: Option<Opened>,
+    /// Why they were not.
+    pub not_opened: Option<String>,
     /// Images.
     pub images: Vec<Runs>,
     /// Source distributions, which run code of theirs when they are built.
@@ -140,14 +145,20 @@ pub struct Review {
     pub notes: Vec<String>,
 }
 
-/// Puts a review together. `groups`: for whom the text is shown.
+/// Puts a review together. `groups`: for whom the text is shown. `opened`: what is inside debs and layers, or why nobody
+/// looked.
 pub fn review(
     new: Side<'_>,
     carriage: Digest,
     old: Option<Side<'_>>,
     statements: &[Signed],
     groups: &[String],
+    opened: Result<Opened, String>,
 ) -> Review {
+    let (opened, not_opened) = match opened {
+        Ok(opened) => (Some(opened), None),
+        Err(why) => (None, Some(why)),
+    };
     let all = new.artifacts;
     let of = |kind: Kind| all.iter().filter(move |d| d.artifact.kind == kind);
     let executables = of(Kind::File).filter(|d| d.artifact.executable);
@@ -160,6 +171,8 @@ pub fn review(
         changes: old.map(|old| diff::diff(old, new)),
         scripts: all.iter().filter_map(scripts).collect(),
         set_id: of(Kind::Rpm).flat_map(set_id).collect(),
+        opened,
+        not_opened,
         images: of(Kind::Image).flat_map(runs).collect(),
         sdists: of(Kind::Sdist).map(|d| Item::of(&d.artifact)).collect(),
         executables: executables.map(|d| Item::of(&d.artifact)).collect(),
@@ -282,17 +295,11 @@ fn to_sign(new: Side<'_>, groups: &[String]) -> Vec<String> {
 fn notes(all: &[Described]) -> Vec<String> {
     let has = |kind: Kind| all.iter().any(|d| d.artifact.kind == kind);
     let mut out = vec![
-        "This page shows what the sealer states. Nothing of it was verified when the page was written: run `pouch verify` \
-         with your policy, and compare the release id. An unpack compares every statement here with the bytes."
+        "This page shows what the sealer states, and what was found in debs and layers where it says that they were opened. \
+         Nothing of it was verified when the page was written: run `pouch verify` with your policy, and compare the \
+         release id. An unpack compares every statement here with the bytes."
             .into(),
     ];
-    if has(Kind::Deb) {
-        out.push(
-            "Files with set-id bits inside debs and image layers are not in the index; `pouch extract --expand` lists \
-             them, with the column `mode` of its map."
-                .into(),
-        );
-    }
     if has(Kind::Image) {
         out.push("Licences of what is inside images are not known here.".into());
     }

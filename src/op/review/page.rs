@@ -6,6 +6,7 @@
 use super::{Review, Runs};
 use crate::digest::Digest;
 use crate::op::diff::{Changed, Diff, Item};
+use crate::op::scan::{Container, Opened};
 use crate::relpath::is_hidden;
 use std::fmt::Write as _;
 
@@ -287,6 +288,7 @@ fn rights(out: &mut String, r: &Review) {
             .iter()
             .map(|f| vec![escape(&f.package), or_dash(f.version.as_deref()), escape(&f.path), escape(&f.mode)]),
     );
+    opened(out, r);
     let _ = writeln!(
         out,
         "<h3>{} packages run scripts when they are installed or removed, as root</h3>",
@@ -316,6 +318,70 @@ fn rights(out: &mut String, r: &Review) {
     );
     table(out, &CELLS, r.executables.iter().map(cells));
     out.push_str("</details>\n");
+}
+
+/// Set-id files inside debs and layers; what was not opened stands before what was found.
+fn opened(out: &mut String, r: &Review) {
+    out.push_str("<section id=\"opened\">\n");
+    if let Some(why) = &r.not_opened {
+        out.push_str("<h3>Files with set-id bits, in debs and image layers: not looked at</h3>\n");
+        let _ = writeln!(out, "<p class=\"warn\">{}</p>", escape(why));
+    }
+    if let Some(o) = &r.opened {
+        let found = number("set-id-opened", o.found);
+        let _ = writeln!(out, "<h3>{found} files with set-id bits, in debs and image layers</h3>");
+        for warning in warnings(o) {
+            let _ = writeln!(out, "<p class=\"warn\">{}</p>", escape(&warning));
+        }
+        let archives = number("opened-archives", o.archives);
+        let _ = writeln!(out, "<p>{archives} debs and layers were opened and read to their end.</p>");
+        if !o.problems.is_empty() {
+            let _ =
+                writeln!(out, "<p class=\"bad\">{} times something was not:</p>", number("unopened", o.problems.len()));
+            let rows = o
+                .problems
+                .iter()
+                .map(|p| [container(&p.container), vec![format!("could not be opened: {}", escape(&p.why))]].concat());
+            table(out, &[&CONTAINER[..], &["what is wrong"]].concat(), rows);
+        }
+        let rows = o.set_id.iter().map(|f| {
+            let link = f.link.as_deref().map(|to| format!("hard link to {}", escape(to))).unwrap_or_default();
+            [container(&f.container), vec![escape(&f.path), escape(&f.mode), link]].concat()
+        });
+        table(out, &[&CONTAINER[..], &["file", "mode", ""]].concat(), rows);
+    }
+    out.push_str("</section>\n");
+}
+
+const CONTAINER: [&str; 5] = ["kind", "name", "version", "deb or layer", "artifacts that have it"];
+
+fn container(c: &Container) -> Vec<String> {
+    let version = or_dash(c.version.as_deref());
+    vec![c.kind.to_string(), escape(&c.name), version, short(c.digest), c.artifacts.to_string()]
+}
+
+/// What keeps the list from being whole.
+fn warnings(o: &Opened) -> Vec<String> {
+    let mut out = Vec::new();
+    if o.lacking > 0 {
+        out.push(format!(
+            "{} debs and layers were not looked at: this is a delta, and what it builds on is not here. Give the old \
+             release with --against.",
+            o.lacking
+        ));
+    }
+    if let Some(bound) = o.bounded_by {
+        out.push(format!(
+            "{} debs and layers were not looked at: the bound on {bound} was met before. `pouch extract --expand` has \
+             options to look further.",
+            o.not_reached
+        ));
+    }
+    let more = o.found.saturating_sub(o.set_id.len() as u64);
+    if more > 0 {
+        out.push(format!("{more} more files were found than are listed; the map of `pouch extract --expand` has all."));
+    }
+    out
 }
 
 fn images(out: &mut String, images: &[Runs]) {

@@ -5,6 +5,7 @@ use crate::cbor::Bytes;
 use crate::digest::Blob;
 use crate::format::root::ReleaseRoot;
 use crate::model::Artifact;
+use crate::op::scan::{Container, Inside, Unopened};
 use crate::relpath::RelPath;
 
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='x'>&amp;\u{202e}\u{1b}]8;;";
@@ -39,6 +40,16 @@ fn root(stream: &str) -> ReleaseRoot {
     }
 }
 
+fn opened() -> Opened {
+    let (name, digest) = (HOSTILE.to_owned(), Some(Digest::of(b"x")));
+    let container =
+        Container { kind: Kind::Deb, name: name.clone(), version: Some(name.clone()), digest, artifacts: 1 };
+    let (path, mode, link) = (name.clone(), name.clone(), Some(name.clone()));
+    let set_id = vec![Inside { container: container.clone(), path, mode, link }];
+    let problems = vec![Unopened { container, why: name }];
+    Opened { archives: 1, set_id, found: 3, problems, lacking: 4, bounded_by: Some("files"), not_reached: 5 }
+}
+
 #[test]
 fn hostile_text_is_only_text() {
     let artifacts: Vec<Described> = Kind::ALL.into_iter().map(|k| artifact(k, HOSTILE)).collect();
@@ -46,7 +57,8 @@ fn hostile_text_is_only_text() {
     let (root, id) = (root("s"), Digest::of(b"id"));
     let new = Side { id, root: &root, artifacts: &artifacts };
     let statements = [Signed { text: format!("{HOSTILE}\n<hr>").into_bytes(), signature: vec![] }];
-    let mut r = review(new, id, Some(Side { id, root: &root, artifacts: &old }), &statements, &["<gg>".into()]);
+    let mut r =
+        review(new, id, Some(Side { id, root: &root, artifacts: &old }), &statements, &["<gg>".into()], Ok(opened()));
     r.images.push(Runs {
         name: HOSTILE.into(),
         reference: None,
@@ -70,6 +82,9 @@ fn hostile_text_is_only_text() {
         assert!(!page.contains(forbidden), "{forbidden:?}");
     }
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    for said in ["could not be opened: ", "4 debs and layers", "5 debs and layers", "bound on files", "2 more files"] {
+        assert!(page.contains(said), "{said}");
+    }
     // Nothing is loaded from anywhere: no tag has a source or target at all.
     for attribute in [" src=", " href=", "url(", "@import", "<link", "<iframe", "<object", "<form", "<base"] {
         let text = page.replace("&lt;img src=x", "");
@@ -81,7 +96,7 @@ fn hostile_text_is_only_text() {
 #[test]
 fn the_text_to_sign_is_that_of_approve() {
     let (root, id) = (root("k8s"), Digest::of(b"id"));
-    let r = review(Side { id, root: &root, artifacts: &[] }, id, None, &[], &["security".into()]);
+    let r = review(Side { id, root: &root, artifacts: &[] }, id, None, &[], &["security".into()], Err(HOSTILE.into()));
     let approve = Approve {
         group: "security".into(),
         identity: seal::identity(&root, id),
@@ -102,7 +117,16 @@ fn the_text_to_sign_is_that_of_approve() {
 fn the_same_review_gives_the_same_page() {
     let (root, id) = (root("k8s"), Digest::of(b"id"));
     let all = [artifact(Kind::File, "a")];
-    let make = || page(&review(Side { id, root: &root, artifacts: &all }, id, None, &[], &[]));
+    let make = || page(&review(Side { id, root: &root, artifacts: &all }, id, None, &[], &[], Err("an index".into())));
     assert_eq!(make(), make());
     assert!(make().contains("id=\"bytes\">18446744073709551615</b>"));
+}
+
+#[test]
+fn what_nobody_looked_at_is_told() {
+    let (root, id) = (root("k8s"), Digest::of(b"id"));
+    let r = review(Side { id, root: &root, artifacts: &[] }, id, None, &[], &[], Err(format!("because {HOSTILE}")));
+    let page = page(&r);
+    assert!(page.contains("in debs and image layers: not looked at") && page.contains("because &quot;"));
+    assert!(!page.contains("<script") && r.opened.is_none() && r.not_opened.is_some());
 }

@@ -20,64 +20,100 @@ struct Before {
     size: Option<u64>,
 }
 
-impl Expander<'_> {
-    /// A tar. Zeros do not end it: what follows them is looked at as well.
-    pub(super) fn tar(&mut self, from: &mut Peek<'_>, job: &Job) -> Result<(), Halt> {
-        let mut before = Before::default();
-        while let Some(block) = block(from)? {
-            if block.iter().all(|b| *b == 0) {
-                continue;
-            }
-            if !is_tar(&block) {
-                from.unread(&block);
-                return problem("something that is no entry follows its last one");
-            }
-            let header = tar::Header::from_byte_slice(&block);
-            let kind = header.entry_type();
-            let own = header.entry_size().map_err(halt)?;
-            if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
-                pax(&extension(from, own)?, &mut before)?;
-                continue;
-            }
-            if kind.is_gnu_longname() || kind.is_gnu_longlink() {
-                let mut text = extension(from, own)?;
-                text.truncate(text.iter().position(|b| *b == 0).unwrap_or(text.len()));
-                let slot = if kind.is_gnu_longname() { &mut before.name } else { &mut before.link };
-                *slot = Some(text);
-                continue;
-            }
-            if kind.is_gnu_sparse() && block.get(482) == Some(&1) {
-                while bytes::<512>(from)?.get(504) == Some(&1) {}
-            }
-            self.tar_entry(from, header, std::mem::take(&mut before), job)?;
-        }
-        Ok(())
-    }
+/// What is no content of its own.
+pub(super) enum Other<'a> {
+    /// A symbolic link and what it says.
+    Symbolic(&'a [u8]),
+    /// A further name of the file that it names.
+    Hard(&'a [u8]),
+    /// A device or pipe.
+    Device,
+}
 
-    fn tar_entry(&mut self, from: &mut Peek<'_>, header: &tar::Header, before: Before, job: &Job) -> Result<(), Halt> {
+/// Takes what a tar has, in its order.
+pub(super) trait Entries {
+    /// Whatever has content, and empty files; reads all of `from`.
+    fn content(&mut self, member: &Member<'_>, from: &mut dyn Read) -> Result<(), Halt>;
+    /// A link, a device; comes before its content where it claims some.
+    fn other(&mut self, member: &Member<'_>, what: Other<'_>) -> Result<(), Halt>;
+}
+
+/// A tar. Zeros do not end it: what follows them is looked at as well.
+pub(super) fn tar(from: &mut Peek<'_>, to: &mut dyn Entries) -> Result<(), Halt> {
+    let mut before = Before::default();
+    while let Some(block) = block(from)? {
+        if block.iter().all(|b| *b == 0) {
+            continue;
+        }
+        if !is_tar(&block) {
+            from.unread(&block);
+            return problem("something that is no entry follows its last one");
+        }
+        let header = tar::Header::from_byte_slice(&block);
         let kind = header.entry_type();
-        let size = match before.size {
-            Some(size) => size,
-            None => header.entry_size().map_err(halt)?,
-        };
-        let name = before.name.unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = before.link.or_else(|| header.link_name_bytes().map(|l| l.into_owned())).unwrap_or_default();
-        let member = Member { name: &name, mode: header.mode().ok(), len: Some(size) };
-        if kind.is_symlink() || kind.is_hard_link() {
-            let note = [if kind.is_symlink() { &b"symbolic: "[..] } else { b"hard: " }, &link].concat();
-            self.special(job, &member, "link", &note)?;
-        } else if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
-            self.special(job, &member, "special", b"a device or pipe")?;
+        let own = header.entry_size().map_err(halt)?;
+        if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+            pax(&extension(from, own)?, &mut before)?;
+            continue;
         }
-        // Readers differ in whether a link or a folder has content; whatever claims some is written.
-        let empty_file = size == 0 && (kind.is_file() || kind.is_contiguous());
-        if size > 0 || empty_file {
-            self.member(job, &member, &mut from.take(size))?;
-            skip(from, size.wrapping_neg() % 512)?;
+        if kind.is_gnu_longname() || kind.is_gnu_longlink() {
+            let mut text = extension(from, own)?;
+            text.truncate(text.iter().position(|b| *b == 0).unwrap_or(text.len()));
+            let slot = if kind.is_gnu_longname() { &mut before.name } else { &mut before.link };
+            *slot = Some(text);
+            continue;
         }
-        Ok(())
+        if kind.is_gnu_sparse() && block.get(482) == Some(&1) {
+            while bytes::<512>(from)?.get(504) == Some(&1) {}
+        }
+        tar_entry(from, header, std::mem::take(&mut before), to)?;
+    }
+    Ok(())
+}
+
+fn tar_entry(from: &mut Peek<'_>, header: &tar::Header, before: Before, to: &mut dyn Entries) -> Result<(), Halt> {
+    let kind = header.entry_type();
+    let size = match before.size {
+        Some(size) => size,
+        None => header.entry_size().map_err(halt)?,
+    };
+    let name = before.name.unwrap_or_else(|| header.path_bytes().into_owned());
+    let link = before.link.or_else(|| header.link_name_bytes().map(|l| l.into_owned())).unwrap_or_default();
+    let member = Member { name: &name, mode: header.mode().ok(), len: Some(size) };
+    if kind.is_symlink() {
+        to.other(&member, Other::Symbolic(&link))?;
+    } else if kind.is_hard_link() {
+        to.other(&member, Other::Hard(&link))?;
+    } else if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
+        to.other(&member, Other::Device)?;
+    }
+    // Readers differ in whether a link or a folder has content; whatever claims some is handed on.
+    let empty_file = size == 0 && (kind.is_file() || kind.is_contiguous());
+    if size > 0 || empty_file {
+        to.content(&member, &mut from.take(size))?;
+        skip(from, size.wrapping_neg() % 512)?;
+    }
+    Ok(())
+}
+
+/// Writes what comes out of one archive.
+pub(super) struct Written<'e, 'a>(pub &'e mut Expander<'a>, pub &'e Job);
+
+impl Entries for Written<'_, '_> {
+    fn content(&mut self, member: &Member<'_>, from: &mut dyn Read) -> Result<(), Halt> {
+        self.0.member(self.1, member, from)
     }
 
+    fn other(&mut self, member: &Member<'_>, what: Other<'_>) -> Result<(), Halt> {
+        match what {
+            Other::Symbolic(to) => self.0.special(self.1, member, "link", &[b"symbolic: ", to].concat()),
+            Other::Hard(to) => self.0.special(self.1, member, "link", &[b"hard: ", to].concat()),
+            Other::Device => self.0.special(self.1, member, "special", b"a device or pipe"),
+        }
+    }
+}
+
+impl Expander<'_> {
     /// A cpio archive of the "new ASCII" form.
     pub(super) fn cpio(&mut self, from: &mut Peek<'_>, job: &Job) -> Result<(), Halt> {
         loop {

@@ -5,6 +5,7 @@
 //! `spec/desk.md`, section "Expanding".
 
 use super::ScanError;
+use super::archive::{Written, tar};
 use super::folder::{Folder, Owner, Row};
 use super::stream::{Form, HEAD, Peek, decoder};
 use crate::kind::zipfile::Zip;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 /// Problems that the report lists; the map has all of them.
 const LISTED: usize = 100;
 /// How much more may be read out of archives than may be written: names, links and padding are read only.
-const READ_FACTOR: u64 = 4;
+pub(super) const READ_FACTOR: u64 = 4;
 
 /// Where expanding ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,9 @@ pub(super) fn halt(e: io::Error) -> Halt {
 struct Exhausted;
 
 /// Counts what is read against what may still be read.
-struct Counted<R> {
-    inner: R,
-    left: Rc<Cell<u64>>,
+pub(super) struct Counted<R> {
+    pub inner: R,
+    pub left: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Counted<R> {
@@ -197,7 +198,7 @@ impl<'a> Expander<'a> {
     /// Reads an archive from front to back. What it does not understand, and what follows its end, becomes a file.
     fn archive(&mut self, form: Form, peek: &mut Peek<'_>, job: &Job) -> Result<(), Halt> {
         let done = match form {
-            Form::Tar => self.tar(peek, job),
+            Form::Tar => tar(peek, &mut Written(self, job)),
             Form::Cpio => self.cpio(peek, job),
             Form::Ar => self.ar(peek, job),
             _ => return self.rpm(peek, job),

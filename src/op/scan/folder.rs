@@ -206,7 +206,7 @@ fn or_dash(text: &str) -> &str {
 }
 
 /// Text of an input on one line of the map: what could divide fields, or hide on a screen, is escaped.
-fn shown(raw: &[u8]) -> String {
+pub(super) fn shown(raw: &[u8]) -> String {
     let mut out = String::new();
     let mut count = 0usize;
     for part in raw.utf8_chunks() {

@@ -23,6 +23,7 @@ use std::rc::Rc;
 mod archive;
 mod expand;
 mod folder;
+mod set_id;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use expand::{Bounds, Expanded};
 use expand::{Expander, Job};
 use folder::{Folder, Names, Owner, Row, Writer};
 pub use folder::{MAP, SUMS};
+pub use set_id::{Container, Inside, Opened, Unopened, look};
 
 /// Why a release cannot be laid out.
 #[derive(Debug, thiserror::Error)]

@@ -125,9 +125,14 @@ impl<'a> Peek<'a> {
         Ok(Peek { head, at: 0, inner })
     }
 
+    /// The next bytes, [`HEAD`] of them or all there are.
+    pub fn head(&self) -> &[u8] {
+        self.head.get(self.at..).unwrap_or_default()
+    }
+
     /// The form of what comes next.
     pub fn form(&self) -> Option<Form> {
-        Form::of(self.head.get(self.at..).unwrap_or_default())
+        Form::of(self.head())
     }
 
     /// Puts bytes back that were read last.
