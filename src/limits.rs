@@ -34,6 +34,8 @@ pub const ARCHIVE_NAMES: u64 = 64 << 20;
 pub const ARCHIVE_DOCUMENTS: u64 = 128 << 20;
 /// Plain bytes of an image archive or of a layer in it: what keeps a compression bomb from taking hours.
 pub const ARCHIVE_PLAIN: u64 = 1 << 40;
+/// Bytes of compressed archives' plain streams that a packer keeps in memory from the survey to the write.
+pub const SPOOLED: u64 = 384 << 20;
 /// A long name or a pax header of a tar.
 pub const TAR_EXTENSION: u64 = 1 << 20;
 /// Bytes of zeros after the end of a tar (GNU tar pads to 10 KiB unless told otherwise).

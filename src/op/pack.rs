@@ -13,6 +13,7 @@ use crate::op::payload;
 use crate::op::shrink::{Beside, Shrinking};
 use crate::parallel;
 use crate::relpath;
+use crate::source::spool::Spools;
 use crate::source::{Collected, Found, Source, SourceError};
 use crate::target::{self, TargetError};
 use rayon::prelude::*;
@@ -77,6 +78,7 @@ impl Classified for PackError {
 /// What a survey found.
 pub struct Survey {
     found: Vec<Found>,
+    spools: Spools,
     /// What the user should know of the inputs, sorted.
     pub notes: Vec<String>,
 }
@@ -92,7 +94,7 @@ pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor
         Err(_) => sources.iter().map(|s| s.survey(&collector, monitor)).collect(),
     };
     surveyed.into_iter().collect::<Result<(), _>>()?;
-    let (mut found, mut notes) = collector.into_parts();
+    let (mut found, mut notes, spools) = collector.into_all();
     notes.sort();
     notes.dedup();
     if found.is_empty() {
@@ -102,7 +104,7 @@ pub fn survey(sources: &[Box<dyn Source>], threads: usize, monitor: &dyn Monitor
     found.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.origins.cmp(&b.origins)));
     found.dedup_by(|b, a| a.described == b.described);
     check_places(&found)?;
-    Ok(Survey { found, notes })
+    Ok(Survey { found, notes, spools })
 }
 
 fn key(f: &Found) -> (&'static str, &relpath::RelPath, Option<&relpath::RelPath>, &str, Option<&crate::digest::Blob>) {
@@ -175,7 +177,7 @@ impl Survey {
         let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
         let feed = |put: &mut dyn Put| {
             let mut shrinking = Shrinking { put, pairs, threads, small, found: Vec::new() };
-            payload.feed(&mut Leaving { put: &mut shrinking, held })
+            payload.feed(&self.spools, &mut Leaving { put: &mut shrinking, held })
         };
         Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }

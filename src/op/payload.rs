@@ -6,6 +6,7 @@
 use crate::bundle::{BundleError, Put};
 use crate::digest::Blob;
 use crate::parallel;
+use crate::source::spool::Spools;
 use crate::source::{Compression, Found, Origin, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -93,12 +94,12 @@ impl Item {
 
 impl Payload {
     /// Puts all blobs.
-    pub fn feed(&self, put: &mut dyn Put) -> Result<(), BundleError> {
+    pub fn feed(&self, spools: &Spools, put: &mut dyn Put) -> Result<(), BundleError> {
         for item in &self.plain {
             put.put(&item.blob, &item.what, false, &mut item.open()?)?;
         }
         for archive in &self.archives {
-            archive.feed(put)?;
+            archive.feed(spools, put)?;
         }
         for item in &self.verbatim {
             put.put(&item.blob, &item.what, true, &mut item.open()?)?;
@@ -108,9 +109,15 @@ impl Payload {
 }
 
 impl Archive {
-    /// Expanding it is half the work, so it is read ahead.
-    fn feed(&self, put: &mut dyn Put) -> Result<(), BundleError> {
-        parallel::read_ahead(|| read::plain_stream(&self.path, self.compression), |stream| self.feed_from(stream, put))
+    /// Expanding it is half the work: done ahead, where the survey did not keep what it made.
+    fn feed(&self, spools: &Spools, put: &mut dyn Put) -> Result<(), BundleError> {
+        match spools.open(&self.path) {
+            Some(mut kept) => self.feed_from(&mut kept, put),
+            None => parallel::read_ahead(
+                || read::plain_stream(&self.path, self.compression),
+                |stream| self.feed_from(stream, put),
+            ),
+        }
     }
 
     fn feed_from(&self, mut stream: &mut dyn Read, put: &mut dyn Put) -> Result<(), BundleError> {

@@ -26,6 +26,7 @@ pub mod oci;
 pub mod pypi;
 pub mod read;
 pub mod rpm;
+pub mod spool;
 
 /// Where a blob's bytes can be read, once for the survey and again for the write.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +70,10 @@ pub struct Found {
 pub trait Sink: Sync {
     /// Takes one artifact.
     fn found(&self, found: Found) -> Result<(), SourceError>;
+    /// Where plain streams of archives may be kept for the write.
+    fn spools(&self) -> Option<&spool::Spools> {
+        None
+    }
     /// Something about the input that the user should read: a defect that was mended, a digest that was lost earlier.
     fn note(&self, text: String);
 }
@@ -189,13 +194,20 @@ impl From<TreeError> for SourceError {
 pub struct Collected {
     found: Mutex<Vec<Found>>,
     notes: Mutex<Vec<String>>,
+    spools: spool::Spools,
 }
 
 impl Collected {
     /// What was found, and the notes.
     pub fn into_parts(self) -> (Vec<Found>, Vec<String>) {
+        let (found, notes, _) = self.into_all();
+        (found, notes)
+    }
+
+    /// What was found, the notes, and what was kept of archives.
+    pub fn into_all(self) -> (Vec<Found>, Vec<String>, spool::Spools) {
         let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (found, self.notes.into_inner().unwrap_or_else(PoisonError::into_inner))
+        (found, self.notes.into_inner().unwrap_or_else(PoisonError::into_inner), self.spools)
     }
 }
 
@@ -206,6 +218,9 @@ impl Sink for Collected {
     }
     fn note(&self, text: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+    fn spools(&self) -> Option<&spool::Spools> {
+        Some(&self.spools)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::fs::tree;
 use crate::kind::{BlobReader, KindError, ReadSeek};
 use crate::limits;
 use crate::monitor::Monitor;
-use crate::source::{Origin, SourceError};
+use crate::source::spool::Spools;
+use crate::source::{Compression, Origin, SourceError};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read};
@@ -43,14 +44,14 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Surveys an archive, in one pass over its plain stream.
-    pub fn of_archive(path: &Path, monitor: &dyn Monitor) -> Result<Holding, SourceError> {
+    /// Surveys an archive, in one pass over its plain stream, which is kept in `spools` where it is compressed.
+    pub fn of_archive(path: &Path, spools: Option<&Spools>, monitor: &dyn Monitor) -> Result<Holding, SourceError> {
         let mut out = Holding { path: path.into(), members: BTreeMap::new(), links: BTreeMap::new() };
-        out.read_archive(monitor).map_err(failed(path))?;
+        out.read_archive(spools, monitor).map_err(failed(path))?;
         Ok(out)
     }
 
-    fn read_archive(&mut self, monitor: &dyn Monitor) -> io::Result<()> {
+    fn read_archive(&mut self, spools: Option<&Spools>, monitor: &dyn Monitor) -> io::Result<()> {
         let archive = self.path.clone();
         let (compression, mut plain) = stream::open(&archive, monitor)?;
         let mut room = limits::ARCHIVE_DOCUMENTS;
@@ -79,7 +80,15 @@ impl Holding {
             };
             if new { Ok(()) } else { Err(invalid(format!("{name:?} appears twice in the archive"))) }
         };
-        tar::walk(&mut plain, &mut each)
+        match spools.filter(|_| compression != Compression::None) {
+            None => tar::walk(&mut plain, &mut each),
+            Some(spools) => {
+                let mut plain = spools.keep(plain);
+                tar::walk(&mut plain, &mut each)?;
+                plain.finish(&archive);
+                Ok(())
+            }
+        }
     }
 
     /// Surveys a folder that is an OCI layout.

@@ -13,6 +13,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
+use super::spool::Spools;
 use super::{Found, Origin, Sink, Source, SourceError};
 use crate::cbor::Bytes;
 use crate::digest::{Blob, Digest};
@@ -58,7 +59,7 @@ impl Source for OciSource {
         }
         let inputs: Vec<PathBuf> = inputs.into_iter().collect();
         let surveyed: Vec<Result<Input, SourceError>> =
-            inputs.par_iter().map(|path| self.input(path, monitor)).collect();
+            inputs.par_iter().map(|path| self.input(path, sink.spools(), monitor)).collect();
         let mut all = Vec::new();
         for input in surveyed {
             let input = input?;
@@ -119,11 +120,11 @@ struct Named {
 }
 
 impl OciSource {
-    fn input(&self, path: &Path, monitor: &dyn Monitor) -> Result<Input, SourceError> {
+    fn input(&self, path: &Path, spools: Option<&Spools>, monitor: &dyn Monitor) -> Result<Input, SourceError> {
         let folder = std::fs::metadata(path).map_err(SourceError::io(path))?.is_dir();
         let holding = match folder {
             true => Holding::of_folder(path, monitor)?,
-            false => Holding::of_archive(path, monitor)?,
+            false => Holding::of_archive(path, spools, monitor)?,
         };
         let bad = SourceError::kind;
         let mut notes = Vec::new();
