@@ -2,6 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+mod apart;
 pub mod audit;
 pub mod complete;
 pub mod delta;
@@ -9,6 +10,7 @@ pub mod diff;
 pub mod evidence;
 pub mod export;
 pub mod pack;
+pub mod pairs;
 mod parts;
 pub mod payload;
 pub mod policies;

@@ -3,8 +3,9 @@
 //! Which old content is chosen by name and place; a bad choice makes a delta larger, never wrong. What does not shrink is
 //! stored as it is. Specified in `spec/bundle.md`, section "Deltas".
 
-use super::parts::{self, Part, View};
-use crate::bundle::{BundleError, Expansion, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
+use super::apart::{self, Apart, LARGE};
+use super::parts::View;
+use crate::bundle::{BundleError, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
 use crate::cbor::Bytes;
 use crate::deflate::family::Identity;
 use crate::deflate::list;
@@ -15,97 +16,16 @@ use crate::format::section::Segment;
 use crate::format::table::ChunkRow;
 use crate::kind::{BlobReader, ReadAt};
 use crate::limits;
-use crate::model::{Artifact, Described, Kind};
 use crate::op::delta::Held;
+use crate::op::pairs::Pairs;
 use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 const PIECE: usize = 256 << 10;
-/// Blobs below that are not worth the rows of an index.
-const LEAST: u64 = 4 << 10;
-/// Old content is held in memory; larger is not looked at.
-const MOST_OLD: u64 = 1 << 30;
-/// A stream of at least so many plain bytes has blocks for itself.
-const LARGE: u64 = 1 << 20;
 /// Encoders that are tried first: those that were found last.
 const REMEMBERED: usize = 4;
-
-/// Old content: what a release has, and what gives its bytes.
-pub struct Old<'a> {
-    /// Its artifacts.
-    pub artifacts: Vec<Described>,
-    /// Its blobs.
-    pub blobs: &'a dyn BlobReader,
-}
-
-/// For each new blob the old one that it is compared with.
-pub struct Pairs<'a> {
-    of: BTreeMap<Blob, (Blob, &'a dyn BlobReader)>,
-}
-
-/// What an artifact is called whatever its version, and its blobs.
-fn place(a: &Artifact) -> (String, &[Blob]) {
-    let digits = |text: &str| {
-        let mut out = String::new();
-        for c in text.chars() {
-            match c.is_ascii_digit() {
-                true if out.ends_with('#') => {}
-                true => out.push('#'),
-                false => out.push(c),
-            }
-        }
-        out
-    };
-    let arch = a.arch.as_deref().unwrap_or_default();
-    let name = match a.kind {
-        Kind::Image => {
-            a.name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(a.name.as_str(), |(n, _)| n)
-        }
-        _ => a.name.as_str(),
-    };
-    let key = match (a.kind, &a.path) {
-        (Kind::File | Kind::Repodata, Some(path)) => digits(&format!("{} {}/{path}", a.kind, a.root)),
-        _ => format!("{} {name} {arch}", a.kind),
-    };
-    (key, &a.blobs)
-}
-
-impl<'a> Pairs<'a> {
-    /// Pairs blobs of artifacts of one name: what changed there, in order, or the nearest in size.
-    pub fn new(old: &'a [Old<'a>], new: &[Described], held: &Held) -> Pairs<'a> {
-        let wanted = |b: &&Blob| b.len >= LEAST;
-        let of_new: BTreeSet<Blob> = new.iter().flat_map(|d| d.artifact.blobs.iter().copied()).collect();
-        let mut by_place: BTreeMap<String, Vec<(Blob, &'a dyn BlobReader)>> = BTreeMap::new();
-        for release in old {
-            for d in &release.artifacts {
-                let (key, blobs) = place(&d.artifact);
-                let gone = blobs.iter().filter(wanted).filter(|b| !of_new.contains(b) && held.has(b));
-                by_place.entry(key).or_default().extend(gone.map(|b| (*b, release.blobs)));
-            }
-        }
-        let mut of = BTreeMap::new();
-        for d in new {
-            let (key, blobs) = place(&d.artifact);
-            let fresh: Vec<&Blob> = blobs.iter().filter(wanted).filter(|b| !held.has(b)).collect();
-            let Some(candidates) = by_place.get(&key) else { continue };
-            for (n, blob) in fresh.iter().enumerate() {
-                let nearest = || candidates.iter().min_by_key(|(b, _)| b.len.abs_diff(blob.len));
-                let same = candidates.get(n).filter(|_| candidates.len() == fresh.len());
-                if let Some(found) = same.or_else(nearest) {
-                    of.entry(**blob).or_insert(*found);
-                }
-            }
-        }
-        Pairs { of }
-    }
-
-    /// Whether there is nothing to compare.
-    pub fn is_empty(&self) -> bool {
-        self.of.is_empty()
-    }
-}
 
 /// How a release is packed beside what the far side has.
 #[derive(Clone, Copy)]
@@ -130,29 +50,6 @@ pub struct Shrinking<'a, 'p> {
     pub small: bool,
     /// Encoders found so far, the last one first.
     pub found: Vec<Identity>,
-}
-
-/// A blob apart, and what its parts are read from.
-struct Apart {
-    blob: Box<dyn ReadAt>,
-    plain: Box<dyn ScratchFile>,
-    parts: Vec<Part>,
-}
-
-impl Apart {
-    fn new(blob: Box<dyn ReadAt>, len: u64) -> io::Result<Apart> {
-        let plain = temporary()?;
-        let parts = parts::split(&*blob, len, &*plain)?;
-        Ok(Apart { blob, plain, parts })
-    }
-
-    /// The bytes that a part is compared by.
-    fn view(&self, part: &Part) -> View<'_> {
-        match part.plain {
-            Some((at, len)) => View { of: &*self.plain as &dyn ReadAt, at, len },
-            None => View { of: &*self.blob, at: part.offset, len: part.len },
-        }
-    }
 }
 
 /// A part of a new blob: its content is `from..from + len` of the joined content.
@@ -189,8 +86,8 @@ impl Shrinking<'_, '_> {
             return Ok((false, new.blob)); // most of it is compressed by nobody we know
         }
         let Ok(Some(opened)) = blobs.open_at(old) else { return Ok((false, new.blob)) };
-        let apart = Apart::new(opened, old.len).map_err(input)?;
-        let Some((bytes, extents)) = self::old(&apart, old).map_err(input)? else { return Ok((false, new.blob)) };
+        let taken = Apart::new(opened, old.len).map_err(input)?;
+        let Some((bytes, extents)) = apart::old(&taken, old).map_err(input)? else { return Ok((false, new.blob)) };
         let views: Vec<View<'_>> = new.parts.iter().map(|p| new.view(p)).collect();
         let level = if self.small { SMALL_LEVEL } else { DEFAULT_LEVEL };
         let pieces = self.pieces(&views, &contents, total, &bytes, level).map_err(input)?;
@@ -302,7 +199,7 @@ impl Shrinking<'_, '_> {
     }
 }
 
-/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`old`]. A large
+/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`apart::old`]. A large
 /// stream begins a block.
 fn cuts(contents: &[Content], total: u64) -> Vec<(u64, u64, u64)> {
     let block = u64::from(limits::BLOCK_PLAIN);
@@ -343,31 +240,6 @@ fn first(blob: &dyn ReadAt, len: u64) -> io::Result<Vec<u8>> {
     let mut head = vec![0u8; len.min(8) as usize];
     blob.read_exact_at(&mut head, 0)?;
     Ok(head)
-}
-
-/// Old content in memory, and the runs that it is: large streams first, so that a tar begins at a multiple of its blocks.
-fn old(apart: &Apart, base: &Blob) -> io::Result<Option<(Vec<u8>, Vec<SourceRun>)>> {
-    let total: u64 = apart.parts.iter().map(|p| apart.view(p).len).sum();
-    if total == 0 || total > MOST_OLD {
-        return Ok(None);
-    }
-    let (mut bytes, mut runs) = (vec![0u8; total as usize], Vec::new());
-    let mut rest = bytes.as_mut_slice();
-    let (large, others): (Vec<&Part>, Vec<&Part>) = apart.parts.iter().partition(|p| is_large(apart, p));
-    for part in large.into_iter().chain(others) {
-        let view = apart.view(part);
-        let (now, after) = rest.split_at_mut(view.len as usize);
-        view.of.read_exact_at(now, view.at)?;
-        rest = after;
-        let expansion = part.plain.map(|(_, plain_len)| Expansion { offset: part.offset, len: part.len, plain_len });
-        let offset = if expansion.is_some() { 0 } else { part.offset };
-        runs.push(SourceRun { base: *base, expansion, offset, len: view.len });
-    }
-    Ok(Some((bytes, runs)))
-}
-
-fn is_large(apart: &Apart, part: &Part) -> bool {
-    part.plain.is_some() && apart.view(part).len >= LARGE
 }
 
 /// Copies a blob to where it can be read at any place, and sees that it is the one announced.
@@ -420,7 +292,7 @@ impl Read for Again<'_> {
 
 impl Put for Shrinking<'_, '_> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
-        let Some((old, blobs)) = self.pairs.of.get(blob).copied() else {
+        let Some((old, blobs)) = self.pairs.of(blob) else {
             return self.put.put(blob, what, verbatim, bytes);
         };
         let file = Box::new(Spooled(spool(blob, what, bytes)?));
