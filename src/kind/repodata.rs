@@ -1,7 +1,7 @@
 //! A *repodata* document is metadata of a yum repository that no rpm says of itself: package groups (comps), modules,
 //! advisories (updateinfo) and the like; `repomd.xml` is the list of them.
 //!
-//! The documents are not read here, only what they are is told from their names; of `repomd.xml` the list is read.
+//! What documents are is told from their names, and XML is seen to be whole; of `repomd.xml` the list is read.
 //! Specified in `spec/facts.md`, section "repodata/1".
 
 use super::{BlobReader, Derived, KindError, top};
@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::model::Artifact;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
+use std::cell::Cell;
 
 record! {
     /// Facts of a metadata document, schema `repodata/1`.
@@ -44,6 +45,43 @@ pub fn type_of(file_name: &str) -> Option<&str> {
     let good = !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
     let rendered = RENDERED.iter().any(|r| word.strip_prefix(r).is_some_and(|tail| tail.is_empty() || tail == "_db"));
     (good && !rendered).then_some(word)
+}
+
+/// Elements inside each other in a document, at most.
+const DEPTH: usize = 64;
+
+/// Whether a document of type `group` or `updateinfo` is XML to its end, below the element that clients look for: dnf
+/// refuses the whole repository otherwise. Other types are not looked at.
+pub fn check(doctype: &str, document: &[u8]) -> Result<(), KindError> {
+    let (what, root) = match doctype {
+        "group" => ("comps.xml", "comps"),
+        "updateinfo" => ("updateinfo.xml", "updates"),
+        _ => return Ok(()),
+    };
+    let bad = |why: String| KindError::malformed(what, why);
+    let text = std::str::from_utf8(document).map_err(|e| bad(e.to_string()))?;
+    let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));
+    let (mut depth, found) = (0usize, Cell::new(false));
+    let begin = |e: &BytesStart<'_>, depth: usize| match depth == 0 {
+        true if found.replace(true) || e.local_name().as_ref() != root => {
+            Err(bad(format!("it has to be one element {root:?}")))
+        }
+        _ if depth >= DEPTH => Err(bad("it is nested too deeply".into())),
+        _ => Ok(()),
+    };
+    loop {
+        match reader.read_event().map_err(|e| bad(e.to_string()))? {
+            Event::Start(e) => {
+                begin(&e, depth)?;
+                depth = depth.saturating_add(1);
+            }
+            Event::Empty(e) => begin(&e, depth)?,
+            Event::End(_) => depth = depth.saturating_sub(1),
+            Event::Eof if depth == 0 && found.get() => return Ok(()),
+            Event::Eof => return Err(bad("it ends too soon".into())),
+            _ => {}
+        }
+    }
 }
 
 /// Tells the type by the name.
@@ -188,6 +226,25 @@ mod tests {
             ("a b", None),
         ] {
             assert_eq!(type_of(name), expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn documents_are_whole() {
+        for (doctype, document, good) in [
+            ("group", &b"<?xml version='1.0'?><!DOCTYPE comps SYSTEM 'x'><comps><group/></comps>"[..], true),
+            ("group", b"\xef\xbb\xbf<comps/>\n", true),
+            ("updateinfo", b"<updates><update a='1'>t</update></updates>", true),
+            ("modules", b"<not xml", true),
+            ("group", b"<comps><group>", false),
+            ("group", b"<comps></group></comps>", false),
+            ("group", b"<updates/>", false),
+            ("group", b"<comps/><comps/>", false),
+            ("group", b"", false),
+            ("updateinfo", b"<updates>\xff</updates>", false),
+            ("updateinfo", &b"<updates>".repeat(80), false),
+        ] {
+            assert_eq!(check(doctype, document).is_ok(), good, "{}", String::from_utf8_lossy(document));
         }
     }
 

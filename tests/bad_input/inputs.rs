@@ -370,8 +370,7 @@ fn packages() {
             "c-1.0.0",
         ),
         ("go: no module", "go", "example.org/a/@v/v1.0.0.zip", b"x".to_vec(), &[3], "v1.0.0"),
-        // Documents travel unread.
-        ("repodata: bad XML", "rpms", "comps.xml", b"<comps><group>".to_vec(), &[0], ""),
+        ("repodata: bad XML", "rpms", "comps.xml", b"<comps><group>".to_vec(), &[3], "comps.xml"),
     ];
     each(cases, |(what, section, name, bytes, codes, word)| {
         fresh(&world);

@@ -82,11 +82,12 @@ fn document(
         && plain_name(rel) == *rel
         && !rel.starts_with("repodata/")
     {
+        checked(doctype, &file.path)?;
         return announce(of.one(Kind::Repodata, &file.path, rel)?, sink, monitor);
     }
     let mut parts: Vec<Vec<u8>> = vec![];
     for file in rels.iter().filter_map(|rel| tree.get(*rel)) {
-        let bytes = unpacked(&file.path)?;
+        let bytes = checked(doctype, &file.path)?;
         monitor.advance(file.len);
         if !parts.contains(&bytes) {
             parts.push(bytes);
@@ -145,6 +146,13 @@ fn bytes(of: &RpmSource, name: &str, bytes: Vec<u8>, sink: &dyn Sink) -> Result<
 /// A name without the ending that says how the file is compressed.
 fn plain_name(name: &str) -> &str {
     [".gz", ".bz2", ".xz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// A file's plain bytes, which are a document of that type.
+fn checked(doctype: &str, path: &Path) -> Result<Vec<u8>, SourceError> {
+    let bytes = unpacked(path)?;
+    repodata::check(doctype, &bytes).map_err(SourceError::kind(path))?;
+    Ok(bytes)
 }
 
 /// A file's plain bytes; how it is compressed is told by its name.

@@ -53,21 +53,21 @@ fn documents_are_unpacked_and_merged() {
         ("a/modules.yaml", b"---\na: 1\n"),
         ("b/modules.yaml.gz", &gzip),
         ("comps.xml.zst", &zst),
-        ("updateinfo.xml", b"<u/>"),
+        ("updateinfo.xml", b"<updates/>"),
     ];
     let (found, notes) = survey(&files, Metadata::Render).expect("a survey");
     let expect: [(&str, &[u8]); 3] =
-        [("comps.xml", b"<comps/>"), ("modules.yaml", b"---\na: 1\n---\nb: 2\n"), ("updateinfo.xml", b"<u/>")];
+        [("comps.xml", b"<comps/>"), ("modules.yaml", b"---\na: 1\n---\nb: 2\n"), ("updateinfo.xml", b"<updates/>")];
     assert_eq!(found, expect.map(|(n, b)| (n.to_owned(), b.to_vec())));
     assert_eq!(notes, ["www/rpms/r: a/modules.yaml, b/modules.yaml.gz became one modules.yaml"]);
 }
 
 #[test]
 fn two_documents_of_one_type_are_refused() {
-    let two: [(&str, &[u8]); 2] = [("updateinfo.xml", b"<a/>"), ("x/updateinfo.xml", b"<b/>")];
+    let two: [(&str, &[u8]); 2] = [("updateinfo.xml", b"<updates/>"), ("x/updateinfo.xml", b"<updates></updates>")];
     let error = survey(&two, Metadata::Render).expect_err("two");
     assert!(error.to_string().contains("one document of the type updateinfo"), "{error}");
-    let same: [(&str, &[u8]); 2] = [("updateinfo.xml", b"<a/>"), ("x/updateinfo.xml", b"<a/>")];
+    let same: [(&str, &[u8]); 2] = [("updateinfo.xml", b"<updates/>"), ("x/updateinfo.xml", b"<updates/>")];
     assert_eq!(survey(&same, Metadata::Render).expect("a survey").0.len(), 1);
 }
 
