@@ -6,6 +6,9 @@ set -euo pipefail
 LAB=$(cd "$1" && pwd); SIZE=$2; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 POUCH=${POUCH:-$HERE/target/release/pouch}
 W=${3:-$HERE/target/acceptance}; mkdir -p "$W"; W=$(cd "$W" && pwd)
+# clients that Debian does not have: uv, and helm's own code
+T=$W/tools; [ -e "$T/ok" ] || { rm -rf "$T"; python3 -m venv "$T"; "$T/bin/pip" install -q --disable-pip-version-check uv helm-python-sdk==0.2.2; : > "$T/ok"; }
+export UV=${UV:-$T/bin/uv} HELM_PYTHON=${HELM_PYTHON:-$T/bin/python}
 PASS=0; FAIL=0
 ok() { PASS=$((PASS+1)); echo "PASS $1"; }
 no() { FAIL=$((FAIL+1)); echo "FAIL $1: ${2:-}"; }
