@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::panic, clippy::expect_used, clippy::unreachable))]
 
+pub mod buffer;
 pub mod cbor;
 pub mod class;
 pub mod deflate;

@@ -8,7 +8,8 @@ use super::maker::Maker;
 use super::materialize::BlobSink;
 use super::tables::Tables;
 use super::walk::{Planner, Walk};
-use super::{Bundle, BundleError, Medium, read_range};
+use super::{Bundle, BundleError, Medium, read_block};
+use crate::buffer::{Buffer, Pool};
 use crate::digest::{Blob, Digest, Hasher};
 use crate::format::FormatError;
 use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
@@ -23,7 +24,8 @@ pub struct Extractor<'a, M, T> {
     /// For each blob of the table, the number of its recipe.
     recipes: Vec<usize>,
     /// The block that was read last.
-    last: Mutex<Option<(usize, Vec<u8>)>>,
+    last: Mutex<Option<(usize, Buffer)>>,
+    pool: Pool,
     work: Workplace<'a>,
     bases: Bases<'a>,
     /// Bases that were hashed.
@@ -43,7 +45,7 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         }
         let bases = Bases::new(&tables.sources, work);
         let (last, proven) = (Mutex::default(), Mutex::default());
-        Ok(Extractor { bundle, tables, recipes, last, work, bases, proven })
+        Ok(Extractor { bundle, tables, recipes, last, pool: Pool::default(), work, bases, proven })
     }
 
     /// Where in the file a blob begins, as a number that only orders blobs: reading them in this order reads most blocks
@@ -84,10 +86,10 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         Ok(())
     }
 
-    fn block(&self, n: usize) -> Result<Vec<u8>, BundleError> {
+    fn block(&self, n: usize) -> Result<Buffer, BundleError> {
         let (row, at) = self.tables.blocks.place(n)?;
-        let stored = read_range(&self.bundle.sealed.medium, at, row.stored_len.into())?;
-        self.tables.restore(n, &row, stored, &self.bases).map_err(|e| e.of_block(n, at, &row))
+        let stored = read_block(&self.bundle.sealed.medium, at, row.stored_len, &self.pool)?;
+        self.tables.restore(n, &row, stored, &self.bases, &self.pool).map_err(|e| e.of_block(n, at, &row))
     }
 }
 

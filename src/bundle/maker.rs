@@ -8,6 +8,7 @@ use super::bases::{Bases, ScratchFile};
 use super::materialize::{BlobSink, Materialized, sink_error};
 use super::tables::{Tables, proven};
 use super::walk::{Hands, Home};
+use crate::buffer::Buffer;
 use crate::deflate::family::Identity;
 use crate::deflate::list;
 use crate::deflate::replay::Stream;
@@ -25,7 +26,7 @@ const SMALL: u64 = 4 << 20;
 const AHEAD: usize = 16 << 20;
 
 /// Gives a block's plain bytes, the plan's next.
-pub(super) type Next<'a> = dyn FnMut(usize) -> Result<Vec<u8>, BundleError> + 'a;
+pub(super) type Next<'a> = dyn FnMut(usize) -> Result<Buffer, BundleError> + 'a;
 
 pub(super) struct Maker<'a, S> {
     pub tables: &'a Tables,
@@ -44,7 +45,7 @@ pub(super) struct Maker<'a, S> {
 /// The block that came last.
 struct Block {
     number: usize,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Where each chunk begins, and where the last ends.
     starts: Vec<usize>,
     /// What waits to be put.
@@ -80,7 +81,7 @@ impl<'a, S: BlobSink> Maker<'a, S> {
     }
 
     /// The block that came last.
-    pub fn into_block(self) -> Option<(usize, Vec<u8>)> {
+    pub fn into_block(self) -> Option<(usize, Buffer)> {
         self.block.map(|b| (b.number, b.bytes))
     }
 

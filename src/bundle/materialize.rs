@@ -10,7 +10,8 @@ use super::maker::Maker;
 use super::prove::Proof;
 use super::tables::BlockTable;
 use super::walk::{Planner, Walk};
-use super::{BundleError, Medium, read_range};
+use super::{BundleError, Medium, read_block};
+use crate::buffer::{Buffer, Pool};
 use crate::class::{Class, Classified};
 use crate::codec::block;
 use crate::digest::Blob;
@@ -45,6 +46,8 @@ pub trait BlobSink {
     fn reads_back(&self) -> bool {
         true
     }
+    /// Told before the first blob begins: how many bytes will be read back of which blobs.
+    fn will_read_back(&mut self, _bytes: &BTreeMap<Blob, u64>) {}
     /// Fills `buf` from `offset` of a blob that is there or was finished, or of the one that is being written.
     fn read_back(&mut self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), Self::Error>;
 }
@@ -78,7 +81,7 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         let table = self.block_table()?;
         monitor.phase("reading", Some(self.carriage.blocks_len));
         let numbers: Vec<usize> = (0..table.rows.len()).collect();
-        let check = |_: usize, row: &BlockRow, stored: Vec<u8>| Ok(block::check(row, &stored)?);
+        let check = |_: usize, row: &BlockRow, stored: Buffer, _: &Pool| Ok(block::check(row, &stored)?);
         self.each_block(&table, &numbers, threads, monitor, check, |_, ()| Ok(()))?;
         Ok(self.carriage.blocks_len)
     }
@@ -104,16 +107,17 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         numbers: &[usize],
         threads: usize,
         monitor: &dyn Monitor,
-        transform: impl Fn(usize, &BlockRow, Vec<u8>) -> Result<O, BundleError> + Sync,
+        transform: impl Fn(usize, &BlockRow, Buffer, &Pool) -> Result<O, BundleError> + Sync,
         mut take: impl FnMut(usize, O) -> Result<(), BundleError>,
     ) -> Result<(), BundleError> {
+        let pool = Pool::default();
         parallel::ordered(
             threads,
             super::in_flight(threads),
             |feed| {
                 for n in numbers {
                     let (row, at) = table.place(*n)?;
-                    let stored = read_range(&self.sealed.medium, at, row.stored_len.into())?;
+                    let stored = read_block(&self.sealed.medium, at, row.stored_len, &pool)?;
                     monitor.advance(row.stored_len.into());
                     // A patch takes its streams and its result beside what is stored.
                     let times = if matches!(row.codec, Codec::Patch(_)) { 4 } else { 1 };
@@ -124,7 +128,9 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
                 }
                 Ok(())
             },
-            |(n, row, at, stored)| transform(n, &row, stored).map(|out| (n, out)).map_err(|e| e.of_block(n, at, &row)),
+            |(n, row, at, stored)| {
+                transform(n, &row, stored, &pool).map(|out| (n, out)).map_err(|e| e.of_block(n, at, &row))
+            },
             |out| out.and_then(|(n, out)| take(n, out)),
         )
     }
@@ -194,6 +200,8 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
         let mut planner = Planner::new(&tables);
         Walk::new(&tables, sink.reads_back()).all(&wanted, &mut planner)?;
         let plan = planner.plan;
+        let of = |(n, bytes): (&u32, &u64)| Some((*tables.blobs.get(*n as usize)?, *bytes));
+        sink.will_read_back(&plan.read_back.iter().filter_map(of).collect());
         let read = plan.reads.iter().filter_map(|n| tables.blocks.rows.get(*n)).map(|r| u64::from(r.stored_len)).sum();
         monitor.phase("unpacking", Some(read));
         let patches = tables.blocks.rows.iter().any(|r| matches!(r.codec, Codec::Patch(_)));
@@ -202,7 +210,8 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             let (sender, receiver) = sync_channel(0);
             let (tables, bases, reads) = (&tables, &bases, &plan.reads);
             let reader = scope.spawn(move || {
-                let restore = |n: usize, row: &BlockRow, stored: Vec<u8>| tables.restore(n, row, stored, bases);
+                let restore =
+                    |n: usize, row: &BlockRow, stored: Buffer, pool: &Pool| tables.restore(n, row, stored, bases, pool);
                 // Nobody takes it any more only after another error.
                 let hand_on = |n, plain| sender.send((n, plain)).map_err(|_| out_of_order());
                 self.each_block(&tables.blocks, reads, workers, monitor, restore, hand_on)

@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+use crate::buffer::{Buffer, Pool};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
@@ -239,5 +240,12 @@ pub(crate) fn read_range<M: Medium + ?Sized>(medium: &M, at: u64, len: u64) -> R
     let size = usize::try_from(len).unwrap_or(usize::MAX);
     let mut buf = vec![0u8; size];
     medium.read_exact_at(&mut buf, at).map_err(|source| BundleError::Read { at, len, source })?;
+    Ok(buf)
+}
+
+/// Reads a stored block into memory of the pool.
+fn read_block<M: Medium + ?Sized>(medium: &M, at: u64, len: u32, pool: &Pool) -> Result<Buffer, BundleError> {
+    let mut buf = pool.take(len as usize);
+    medium.read_exact_at(&mut buf, at).map_err(|source| BundleError::Read { at, len: len.into(), source })?;
     Ok(buf)
 }

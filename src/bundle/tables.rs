@@ -7,6 +7,7 @@ use super::bases::{Bases, Needs};
 use super::index::Bundle;
 use super::sources::Sources;
 use super::{BundleError, Medium, recipes};
+use crate::buffer::{Buffer, Pool};
 use crate::codec::block;
 use crate::digest::Blob;
 use crate::format::FormatError;
@@ -157,15 +158,16 @@ impl Tables {
         &self,
         n: usize,
         row: &BlockRow,
-        stored: Vec<u8>,
+        stored: Buffer,
         bases: &Bases<'_>,
-    ) -> Result<Vec<u8>, BundleError> {
+        pool: &Pool,
+    ) -> Result<Buffer, BundleError> {
         match row.codec {
             Codec::Patch(_) => {
                 block::check(row, &stored)?;
-                bases.patched(&stored, row.plain_len, self.extents_of(n))
+                Ok(bases.patched(&stored, row.plain_len, self.extents_of(n))?.into())
             }
-            _ => Ok(block::restore(row, stored)?),
+            _ => Ok(block::restore(row, stored, pool)?),
         }
     }
 

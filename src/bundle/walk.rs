@@ -6,7 +6,7 @@
 use super::BundleError;
 use super::tables::Tables;
 use crate::format::section::{Recipe, Segment};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where a chunk can be had again once it was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,8 @@ pub(super) struct Plan {
     pub reads: Vec<usize>,
     /// By replay: whether a later blob takes chunks from its plain bytes.
     pub kept: Vec<bool>,
+    /// By blob: bytes that others read back from it.
+    pub read_back: BTreeMap<u32, u64>,
 }
 
 pub(super) struct Planner<'a> {
@@ -178,7 +180,10 @@ impl Hands for Planner<'_> {
                     *kept = true;
                 }
             }
-            Home::Blob(..) => {}
+            Home::Blob(blob, _) => {
+                let bytes = self.plan.read_back.entry(blob).or_default();
+                *bytes = bytes.saturating_add(self.tables.chunk_len(number));
+            }
         }
         Ok(())
     }

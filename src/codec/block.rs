@@ -3,6 +3,7 @@
 //! Compression and decompression of one block; where it lies is the bundle floor's. Specified in `spec/bundle.md`,
 //! section "Blocks, chunks, recipes".
 
+use crate::buffer::{Buffer, Pool};
 use crate::digest::Digest;
 use crate::format::FormatError;
 use crate::format::table::{BlockRow, Codec};
@@ -34,10 +35,23 @@ pub fn compress(plain: &[u8], level: i32) -> Option<Vec<u8>> {
 
 /// Decompresses exactly one frame that announces and holds exactly `plain_len` bytes, into a buffer of that size.
 pub fn decompress(stored: &[u8], plain_len: usize, what: &'static str) -> Result<Vec<u8>, FormatError> {
-    use zstd::zstd_safe;
-    if zstd_safe::get_frame_content_size(stored).ok().flatten() != u64::try_from(plain_len).ok() {
-        return Err(FormatError::rule(what, "its frame does not announce its length"));
+    announces(stored, plain_len, what)?;
+    let mut plain = vec![0; plain_len];
+    decompress_into(stored, &mut plain, what)?;
+    Ok(plain)
+}
+
+/// A frame that lies about its length gets no memory of that length.
+fn announces(stored: &[u8], plain_len: usize, what: &'static str) -> Result<(), FormatError> {
+    match zstd::zstd_safe::get_frame_content_size(stored).ok().flatten() == u64::try_from(plain_len).ok() {
+        true => Ok(()),
+        false => Err(FormatError::rule(what, "its frame does not announce its length")),
     }
+}
+
+/// As [`decompress`], into all of `plain`.
+fn decompress_into(stored: &[u8], plain: &mut [u8], what: &'static str) -> Result<(), FormatError> {
+    use zstd::zstd_safe;
     if zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
         return Err(FormatError::rule(what, "it is not exactly one frame"));
     }
@@ -46,12 +60,12 @@ pub fn decompress(stored: &[u8], plain_len: usize, what: &'static str) -> Result
     if stored.get(4).is_none_or(|descriptor| descriptor & 3 != 0) {
         return Err(FormatError::rule(what, "its frame has a field for a dictionary"));
     }
-    let plain = zstd::bulk::decompress(stored, plain_len)
+    let len = zstd::bulk::decompress_to_buffer(stored, plain)
         .map_err(|e| FormatError::rule(what, format!("it does not decompress ({e})")))?;
-    if plain.len() != plain_len {
+    if len != plain.len() {
         return Err(FormatError::rule(what, "it decompresses to another length"));
     }
-    Ok(plain)
+    Ok(())
 }
 
 /// A block ready to be written.
@@ -79,13 +93,20 @@ pub fn store(plain: Vec<u8>, chunks: u32, level: i32, digest: Option<Digest>) ->
     Ok(StoredBlock { row, stored })
 }
 
-/// The plain bytes of a stored block: the digest of what is stored is checked before anything decodes it.
-pub fn restore(row: &BlockRow, stored: Vec<u8>) -> Result<Vec<u8>, FormatError> {
+/// The plain bytes of a stored block: the digest of what is stored is checked before anything decodes it. Their memory
+/// comes from `pool`.
+pub fn restore(row: &BlockRow, stored: Buffer, pool: &Pool) -> Result<Buffer, FormatError> {
     check(row, &stored)?;
     match row.codec {
         Codec::Raw => Ok(stored),
         Codec::Patch(_) => Err(FormatError::rule("a block", "a patch is not restored without its old content")),
-        Codec::Zstd => decompress(&stored, usize::try_from(row.plain_len).unwrap_or(usize::MAX), "a block"),
+        Codec::Zstd => {
+            let (len, what) = (usize::try_from(row.plain_len).unwrap_or(usize::MAX), "a block");
+            announces(&stored, len, what)?;
+            let mut plain = pool.take(len);
+            decompress_into(&stored, &mut plain, what)?;
+            Ok(plain)
+        }
     }
 }
 
@@ -166,7 +187,8 @@ mod tests {
         #[test]
         fn back_and_forth(plain in proptest::collection::vec(0u8..4, 1..5000)) {
             let block = store(plain.clone(), 1, LEVEL, None).expect("stores");
-            prop_assert_eq!(restore(&block.row, block.stored), Ok(plain));
+            let restored = restore(&block.row, block.stored.into(), &Pool::default());
+            prop_assert_eq!(restored.as_deref(), Ok(&plain[..]));
         }
 
         #[test]

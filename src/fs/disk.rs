@@ -184,6 +184,11 @@ pub trait Disk: Send + Sync {
 
     /// Makes a file that was not there and opens it for reading and writing.
     fn create(&self, place: &Place, mode: u32) -> Result<Box<dyn DiskFile>, DiskError>;
+    /// As [`Disk::create`], for a large file that is written front to back in large pieces and not read soon: where the
+    /// file system can, its bytes go to the medium at once, without a copy in memory.
+    fn create_large(&self, place: &Place, mode: u32) -> Result<Box<dyn DiskFile>, DiskError> {
+        self.create(place, mode)
+    }
     /// Opens a file that is there for reading and writing.
     fn reopen(&self, place: &Place) -> Result<Box<dyn DiskFile>, DiskError>;
     /// Makes a folder that was not there.

@@ -119,6 +119,10 @@ impl<D: Disk> Disk for Faulty<D> {
         self.step("create", place)?;
         Ok(self.wrap(self.inner.create(place, mode)?))
     }
+    fn create_large(&self, place: &Place, mode: u32) -> Result<Box<dyn DiskFile>, DiskError> {
+        self.step("create", place)?;
+        Ok(self.wrap(self.inner.create_large(place, mode)?))
+    }
     fn reopen(&self, place: &Place) -> Result<Box<dyn DiskFile>, DiskError> {
         self.look("open", place)?;
         Ok(self.wrap(self.inner.reopen(place)?))

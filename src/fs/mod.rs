@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of blobs and generations. Not part of the specification.
 
+mod direct;
 pub mod disk;
 pub mod faulty;
 pub mod medium;

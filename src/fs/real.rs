@@ -4,7 +4,9 @@
 //! `RESOLVE_NO_SYMLINKS`; where the kernel lacks it, component by component with `O_NOFOLLOW`. Not part of the
 //! specification.
 
+use super::direct::{self, Direct};
 use super::disk::{Disk, DiskError, DiskFile, Guard, Node, Place, Space, Stat};
+use crate::buffer::Pool;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs as sys;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
@@ -35,6 +37,8 @@ pub struct RealDisk {
     root: OwnedFd,
     openat2: bool,
     barrier: Barrier,
+    /// Where it writes past the cache, memory for it.
+    direct: Option<Pool>,
 }
 
 impl RealDisk {
@@ -44,8 +48,9 @@ impl RealDisk {
             // Not O_PATH: `syncfs` reports the errors since this very opening, and only of a real one.
             let root = sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
             let probe = sys::openat2(&root, ".", FOLDER, Mode::empty(), BENEATH);
-            let barrier = barrier_for(&root)?;
-            Ok(RealDisk { path: path.to_owned(), openat2: probe.is_ok(), root, barrier })
+            let magic = sys::fstatfs(&root)?.f_type.cast_unsigned();
+            let direct = direct::KNOWN.contains(&magic).then(Pool::default);
+            Ok(RealDisk { path: path.to_owned(), openat2: probe.is_ok(), root, barrier: barrier_for(magic), direct })
         };
         open().map_err(|source| DiskError { verb: "open", path: path.to_owned(), source })
     }
@@ -66,11 +71,13 @@ impl RealDisk {
         RealDisk::open(path)
     }
 
-    /// The same disk as on a kernel without `openat2` and with no trust in `syncfs`, so that tests cover both ways.
+    /// The same disk as on a kernel without `openat2` with no trust in `syncfs`, and without direct writes, so that tests cover
+    /// both ways.
     #[cfg(test)]
     pub fn old_fashioned(mut self) -> RealDisk {
         self.openat2 = false;
         self.barrier = Barrier::Each;
+        self.direct = None;
         self
     }
 
@@ -119,7 +126,20 @@ impl RealDisk {
         if !sys::FileType::from_raw_mode(sys::fstat(&fd)?.st_mode).is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
         }
-        Ok(RealFile(File::from(fd)))
+        Ok(RealFile { file: File::from(fd), direct: None })
+    }
+
+    fn new_file(&self, place: &Place, mode: u32, direct: Option<&Pool>) -> io::Result<Box<dyn DiskFile>> {
+        let (folder, name) = self.at(place)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(sys::openat(&folder, name, flags, Mode::from_raw_mode(0o600))?);
+        // Before the mode, which may forbid to open it for writing.
+        let direct = match direct {
+            Some(pool) => Direct::of(&file, &folder, name, pool)?,
+            None => None,
+        };
+        sys::fchmod(&file, Mode::from_raw_mode(mode))?;
+        Ok(Box::new(RealFile { file, direct }))
     }
 
     /// Runs one verb and says in its error what was tried on what.
@@ -162,7 +182,7 @@ const BENEATH: ResolveFlags = ResolveFlags::from_bits_retain(
 
 /// `syncfs` serves where the kernel reports write errors by it (Linux 5.8) and the file system writes through it: FUSE
 /// and network file systems, among others, do not.
-fn barrier_for(root: &OwnedFd) -> io::Result<Barrier> {
+fn barrier_for(magic: u64) -> Barrier {
     const TRUSTED: [u64; 5] = [
         0xef53,      // ext2, ext3, ext4
         0x5846_5342, // xfs
@@ -173,8 +193,7 @@ fn barrier_for(root: &OwnedFd) -> io::Result<Barrier> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let magic = sys::fstatfs(root)?.f_type.cast_unsigned();
-    Ok(if version >= (5, 8) && TRUSTED.contains(&magic) { Barrier::Whole } else { Barrier::Each })
+    if version >= (5, 8) && TRUSTED.contains(&magic) { Barrier::Whole } else { Barrier::Each }
 }
 
 fn times(time: i64) -> Timestamps {
@@ -276,13 +295,11 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, place: &Place, mode: u32) -> Result<Box<dyn DiskFile>, DiskError> {
-        self.run("create", place, || {
-            let (folder, name) = self.at(place)?;
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = File::from(sys::openat(&folder, name, flags, Mode::from_raw_mode(0o600))?);
-            sys::fchmod(&file, Mode::from_raw_mode(mode))?;
-            Ok(Box::new(RealFile(file)) as Box<dyn DiskFile>)
-        })
+        self.run("create", place, || self.new_file(place, mode, None))
+    }
+
+    fn create_large(&self, place: &Place, mode: u32) -> Result<Box<dyn DiskFile>, DiskError> {
+        self.run("create", place, || self.new_file(place, mode, self.direct.as_ref()))
     }
 
     fn reopen(&self, place: &Place) -> Result<Box<dyn DiskFile>, DiskError> {
@@ -350,42 +367,48 @@ impl Disk for RealDisk {
 }
 
 /// An open regular file.
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    direct: Option<Direct>,
+}
 
 impl DiskFile for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
+        self.file.read_at(buf, offset)
     }
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
     fn forget_cached(&self) {
         // Only clean pages are dropped, hence the sync; its error will be seen as a wrong digest or by the next barrier.
-        let _ = self.0.sync_data();
-        let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
+        let _ = self.file.sync_data();
+        let _ = sys::fadvise(&self.file, 0, None, sys::Advice::DontNeed);
     }
     fn start_writing_out(&self) {
-        super::output::start_writing_out(&self.0, 0);
+        super::output::start_writing_out(&self.file, 0);
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        let Some(direct) = &self.direct else { return self.file.write_all_at(bytes, offset) };
+        let done = direct.write_at(bytes, offset)?;
+        self.file.write_all_at(bytes.get(..done.start).unwrap_or_default(), offset)?;
+        self.file.write_all_at(bytes.get(done.end..).unwrap_or_default(), offset + done.end as u64)
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
     fn reserve(&self, len: u64) -> io::Result<()> {
         if len < RESERVE_FROM {
             return Ok(());
         }
-        match sys::fallocate(&self.0, sys::FallocateFlags::KEEP_SIZE, 0, len) {
+        match sys::fallocate(&self.file, sys::FallocateFlags::KEEP_SIZE, 0, len) {
             Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO)) => Err(e.into()),
             _ => Ok(()), // the file system cannot; writing will tell
         }
     }
     fn set_time(&self, time: i64) -> io::Result<()> {
-        Ok(sys::futimens(&self.0, &times(time))?)
+        Ok(sys::futimens(&self.file, &times(time))?)
     }
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 }

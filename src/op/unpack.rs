@@ -29,7 +29,7 @@ use crate::trust::report::{Outcome, Report};
 use crate::trust::statement::Identity;
 use crate::trust::verify::{Subject, Verdict, verify};
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 
 /// How to unpack.
@@ -160,6 +160,9 @@ impl Classified for UnpackError {
         }
     }
 }
+
+/// A blob is kept in the cache if more than this part of it is read back.
+const READ_BACK: u64 = 16;
 
 /// What was done, or would be.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -402,7 +405,7 @@ fn bring_in<M: Medium>(
     let executables = artifacts.iter().map(|d| &d.artifact).filter(|a| a.executable);
     let executables = executables.filter_map(|a| a.blobs.first()).map(|b| b.digest).collect();
     let work = Workplace { bases: &batch, scratch: &|| batch.scratch() };
-    let mut sink = SiteSink { batch: &batch, executables, open: None };
+    let mut sink = SiteSink { batch: &batch, executables, read: read_for_facts(artifacts), open: None };
     let made = bundle.materialize(&mut sink, work, options.threads, monitor)?;
     monitor.phase("checking facts", None);
     if let Err(e) = check_facts(artifacts, &batch, options.threads) {
@@ -412,6 +415,13 @@ fn bring_in<M: Medium>(
     monitor.phase("syncing", None);
     batch.commit()?;
     Ok(made)
+}
+
+/// Blobs that are read from end to end, or here and there, for their facts. Of the others at most the first bytes are.
+fn read_for_facts(artifacts: &[Described]) -> BTreeSet<Digest> {
+    let little = |kind| matches!(kind, Kind::File | Kind::Image | Kind::Rpm | Kind::Deb);
+    let read = artifacts.iter().map(|d| &d.artifact).filter(|a| !little(a.kind));
+    read.flat_map(|a| a.blobs.iter().map(|b| b.digest)).collect()
 }
 
 /// Reads every artifact again and compares.
@@ -445,6 +455,8 @@ fn check_one(described: &Described, blobs: &Batch<'_>) -> Result<(), UnpackError
 struct SiteSink<'a, 'b> {
     batch: &'a Batch<'b>,
     executables: BTreeSet<Digest>,
+    /// Blobs whose bytes are read again in this run.
+    read: BTreeSet<Digest>,
     open: Option<BlobWriter>,
 }
 
@@ -464,7 +476,11 @@ impl BlobSink for SiteSink<'_, '_> {
     }
 
     fn begin(&mut self, blob: &Blob) -> Result<(), SiteError> {
-        self.open = Some(self.batch.begin_blob(*blob, self.executables.contains(&blob.digest))?);
+        let executable = self.executables.contains(&blob.digest);
+        self.open = Some(match self.read.contains(&blob.digest) {
+            true => self.batch.begin_blob(*blob, executable)?,
+            false => self.batch.begin_unread(*blob, executable)?,
+        });
         Ok(())
     }
 
@@ -482,6 +498,11 @@ impl BlobSink for SiteSink<'_, '_> {
             Some(Err(e)) => Err(e),
             _ => Ok(true),
         }
+    }
+
+    fn will_read_back(&mut self, bytes: &BTreeMap<Blob, u64>) {
+        self.read
+            .extend(bytes.iter().filter(|(blob, bytes)| **bytes > blob.len / READ_BACK).map(|(blob, _)| blob.digest));
     }
 
     fn read_back(&mut self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), SiteError> {

@@ -8,9 +8,10 @@ use crate::kind::{BlobReader, KindError, ReadSeek};
 use crate::site::Site;
 use crate::site::error::SiteError;
 use crate::site::layout::{self, Form};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
-/// Bytes that readers of blobs fetch at once.
+/// Bytes that readers of blobs fetch after a jump, and at most as they go on from there.
+const READ_FIRST: usize = 4 << 10;
 const READ_AHEAD: usize = 64 << 10;
 
 /// The forms in which the site has the digest, with their lengths, the plain one first. What is not a regular file there
@@ -83,10 +84,49 @@ impl Seek for Cursor {
     }
 }
 
+/// A cursor with the piece of the file that it is in: readers of archives make many short jumps, which keep it.
+struct Window {
+    cursor: Cursor,
+    piece: Vec<u8>,
+    /// Where the piece begins.
+    from: u64,
+}
+
+impl Window {
+    /// What of the piece lies at the cursor and after it.
+    fn here(&self) -> &[u8] {
+        let skip = self.cursor.at.checked_sub(self.from).and_then(|n| usize::try_from(n).ok());
+        skip.and_then(|n| self.piece.get(n..)).unwrap_or_default()
+    }
+}
+
+impl Read for Window {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.here().is_empty() {
+            let goes_on = self.cursor.at == self.from + self.piece.len() as u64;
+            let len = if goes_on { (self.piece.len() * 2).clamp(READ_FIRST, READ_AHEAD) } else { READ_FIRST };
+            self.piece.resize(len, 0);
+            self.from = self.cursor.at;
+            let read = self.cursor.file.read_at(&mut self.piece, self.from);
+            self.piece.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
+        }
+        let n = self.here().read(buf)?;
+        self.cursor.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.cursor.seek(to)
+    }
+}
+
 /// Opens a file of the disk as a blob's bytes.
 pub(crate) fn open_at(disk: &dyn Disk, place: &Place) -> Result<Box<dyn ReadSeek + 'static>, KindError> {
     let file = disk.open(place).map_err(|e| KindError::Io(io::Error::new(e.kind(), e)))?;
-    Ok(Box::new(BufReader::with_capacity(READ_AHEAD, Cursor { file, at: 0 })))
+    Ok(Box::new(Window { cursor: Cursor { file, at: 0 }, piece: Vec::new(), from: 0 }))
 }
 
 impl BlobReader for Site {
@@ -101,5 +141,35 @@ impl BlobReader for Site {
     fn find(&self, digest: &Digest) -> Option<Blob> {
         let (_, len) = forms(self.disk(), digest).ok()?.into_iter().next()?;
         Some(Blob { digest: *digest, len })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::real::RealDisk;
+
+    #[test]
+    fn a_window_shows_the_file_whatever_the_jumps() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let all: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+        std::fs::write(dir.path().join("a"), &all).expect("writes");
+        let disk = RealDisk::open(dir.path()).expect("opens");
+        let mut file = open_at(&disk, &Place::root().child("a")).expect("opens");
+        let mut whole = Vec::new();
+        file.read_to_end(&mut whole).expect("reads");
+        assert!(whole == all);
+        let jumps =
+            [(299_990, 30), (0, 5), (3, 5000), (4095, 2), (4096, 1), (100_000, 70_000), (99_999, 3), (300_001, 1)];
+        for (at, len) in jumps {
+            assert_eq!(file.seek(SeekFrom::Start(at)).expect("seeks"), at);
+            let mut got = Vec::new();
+            (&mut file).take(len).read_to_end(&mut got).expect("reads");
+            let from = all.len().min(at as usize);
+            assert_eq!(got, all[from..all.len().min(from + len as usize)], "{len} bytes at {at}");
+        }
+        assert_eq!(file.seek(SeekFrom::End(-1)).expect("seeks"), 299_999);
+        assert_eq!(file.seek(SeekFrom::Current(1)).expect("seeks"), 300_000);
+        assert_eq!(file.read(&mut [0]).expect("ends"), 0);
     }
 }

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blobs of at least so many bytes go to the medium as soon as they are complete, so that the barrier waits less.
 const WRITE_OUT_FROM: u64 = 1 << 20;
+/// Blobs of at least so many bytes that nobody reads again are not copied into the cache.
+const DIRECT_FROM: u64 = 1 << 20;
 /// Bytes from which on it pays to hash on another thread.
 const TOGETHER_FROM: usize = 256 << 10;
 
@@ -115,10 +117,23 @@ impl<'a> Batch<'a> {
 
     /// Starts a blob that the site does not have, in the form that is wanted of it. Room for it is claimed.
     pub fn begin_blob(&self, blob: Blob, executable: bool) -> Result<BlobWriter, SiteError> {
+        self.begin(blob, executable, true)
+    }
+
+    /// As [`Batch::begin_blob`], of a blob that nobody reads before it is on the site.
+    pub fn begin_unread(&self, blob: Blob, executable: bool) -> Result<BlobWriter, SiteError> {
+        self.begin(blob, executable, false)
+    }
+
+    fn begin(&self, blob: Blob, executable: bool, read: bool) -> Result<BlobWriter, SiteError> {
         let form = Form::of(executable);
         let place = layout::part(&blob.digest, form);
         let disk = &*self.shared.disk;
-        let file: Arc<dyn DiskFile> = disk.create(&place, form.mode())?.into();
+        let file = match read || blob.len < DIRECT_FROM {
+            true => disk.create(&place, form.mode())?,
+            false => disk.create_large(&place, form.mode())?,
+        };
+        let file: Arc<dyn DiskFile> = file.into();
         let (shared, hasher) = (self.shared.clone(), Some(Hasher::new()));
         let writer = BlobWriter { shared, blob, form, file, hasher, written: 0, ended: false };
         writer.file.reserve(blob.len).map_err(|e| writer.error("claim room for", e))?;

@@ -42,9 +42,10 @@ fn info(sequence: u64) -> GenerationInfo {
     }
 }
 
-/// Bytes of blob `name`, long enough to take several writes.
+/// Bytes of blob `name`, long enough to take several writes. The last release's own go past the cache, where the file
+/// system lets them.
 fn bytes(name: &str) -> Vec<u8> {
-    name.repeat(5000).into_bytes()
+    name.repeat(if name == "v3" { 600_000 } else { 5000 }).into_bytes()
 }
 
 /// A release's blobs by name, and its plan: a plain file, an executable, a blob in both forms, rendered metadata whose
@@ -73,8 +74,11 @@ fn import(writer: &Writer, sequence: u64) -> Result<GenerationNumber, SiteError>
         if batch.has(&blob)? {
             continue;
         }
-        let mut out = batch.begin_blob(blob, executable)?;
-        for piece in bytes.chunks(6000) {
+        let (mut out, piece) = match name == "v3" {
+            true => (batch.begin_unread(blob, executable)?, 700_001),
+            false => (batch.begin_blob(blob, executable)?, 6000),
+        };
+        for piece in bytes.chunks(piece) {
             if let Err(source) = out.write_all(piece) {
                 let path = PathBuf::from(&name);
                 return Err(crate::fs::disk::DiskError { verb: "write", path, source }.into());
