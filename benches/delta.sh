@@ -66,15 +66,14 @@ if [ -z "${EACH:-}" ]; then
   echo "|---|---|---|---|---|---|---|---|---|---|---|"
   row all "$OLD" "$NEW"
   if [ "$UNPACK" = 1 ]; then
-    # The same place twice: what is rendered names it.
     made() { # BUNDLE...: unpacked in turn into a new site; what it then serves
       "$POUCH" --quiet site init site --policy p --confirm "$DIGEST" --keep 1 >/dev/null
       local b; for b in "$@"; do run "$POUCH" --quiet unpack "$b" --site site --allow-drop; done
-      (cd site/current/ && find . -type f ! -path './.pouch/*' -exec sha256sum {} + | sort) > "$1.sums"; chmod -R u+w site; rm -rf site
+      (cd site/current/ && find . -type f ! -path './.pouch/*' -exec sha256sum {} + | sort) > "${!#}.sums"; chmod -R u+w site; rm -rf site
     }
     made old.pouch delta.pouch; UNPACKED="unpack of the delta: $SEC s, $((KB / 1024)) MiB"
-    pack whole "$NEW" 2; UNPACKED+="; the whole bundle: $(mb "$P") MB"; made whole.pouch
-    cmp -s old.pouch.sums whole.pouch.sums || UNPACKED+="; WHAT IT MADE DIFFERS from what the whole bundle makes"
+    pack whole "$NEW" 2; UNPACKED+="; the whole bundle: $(mb "$P") MB"; made old.pouch whole.pouch
+    cmp -s delta.pouch.sums whole.pouch.sums || UNPACKED+="; WHAT IT MADE DIFFERS from what the whole bundle makes"
     rm -f whole.pouch
   fi
   # A folder by itself, in a tree that has nothing else; kubespray's kit (scripts, lists) goes with `all` only.

@@ -52,7 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in std::env::args_os().skip(1) {
         look(Path::new(&path), &mut seen, &mut kinds)?;
     }
-    println!("| kind | blobs | MB | deflate streams | MB of them | replayed streams | replayed, % of streams' bytes | % of all bytes | by | not deflate (MB) |");
+    println!(
+        "| kind | blobs | MB | deflate streams | MB of them | replayed streams | replayed, % of streams' bytes | % of all bytes | by | not deflate (MB) |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let mb = |n: u64| format!("{:.1}", n as f64 / 1e6);
     let share = |a: u64, b: u64| if b == 0 { "-".to_owned() } else { format!("{:.1}", 100.0 * a as f64 / b as f64) };

@@ -5,10 +5,13 @@
 
 use flate2::bufread::GzDecoder;
 use pouch::deflate::recognise::{Options, recognise};
-use pouch::patch::{DEFAULT_LEVEL, Differ};
+use pouch::patch::{DEFAULT_LEVEL, Differ, apply};
 use std::error::Error;
 use std::io::Read;
 use std::time::Instant;
+
+/// Plain bytes of a block.
+const PIECE: usize = 16 << 20;
 
 fn best<R>(mut run: impl FnMut() -> Result<R, Box<dyn Error>>) -> Result<(R, f64), Box<dyn Error>> {
     let (mut least, mut out) = (f64::MAX, None);
@@ -35,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (new, old) = (args.first().ok_or("replay_speed GZIP [OLD_GZIP]")?, args.get(1));
     let (compressed, plain) = open(new)?;
     let options = Options { threads: 2, ..Options::default() };
-    let stream = recognise(compressed.as_slice(), plain.as_slice(), &options)?.ok_or("none of our encoders made this")?;
+    let stream =
+        recognise(compressed.as_slice(), plain.as_slice(), &options)?.ok_or("none of our encoders made this")?;
     let replay = |threads: usize| {
         let mut out = Vec::with_capacity(compressed.len());
         stream.replay(plain.as_slice(), threads, 64 << 20, &mut |bytes| {
@@ -51,13 +55,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     if let Some(old) = old {
         let (_, old) = open(old)?;
-        let pieces = |differ: &Differ<'_>| {
-            let cut = 16 << 20;
-            let one = |(n, piece): (usize, &[u8])| differ.diff(piece, (n * cut) as u64, DEFAULT_LEVEL);
-            plain.chunks(cut).enumerate().map(one).collect::<Result<Vec<_>, _>>()
+        let cuts: Vec<(u64, &[u8])> = (0..).step_by(PIECE).zip(plain.chunks(PIECE)).collect();
+        let diff = || {
+            let differ = Differ::new(&old);
+            Ok(cuts.iter().map(|(at, new)| differ.diff(new, *at, DEFAULT_LEVEL)).collect::<Result<Vec<_>, _>>()?)
         };
-        let (patches, seconds) = best(|| Ok(pieces(&Differ::new(&old))?))?;
+        let (patches, seconds) = best(diff)?;
+        let old = old.as_slice();
+        let patched = || {
+            for (patch, (_, new)) in patches.iter().zip(&cuts).filter_map(|(p, cut)| Some((p.as_ref()?, cut))) {
+                std::hint::black_box(apply(patch, u32::try_from(new.len())?, &old)?);
+            }
+            Ok(())
+        };
+        let ((), applied) = best(patched)?;
         line["diff"] = seconds.into();
+        line["apply"] = applied.into();
         line["patch"] = patches.iter().flatten().map(Vec::len).sum::<usize>().into();
     }
     println!("{line}");
