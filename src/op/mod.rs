@@ -2,7 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
-mod apart;
+pub mod apart;
 pub mod audit;
 pub mod complete;
 pub mod delta;
@@ -11,7 +11,7 @@ pub mod evidence;
 pub mod export;
 pub mod pack;
 pub mod pairs;
-mod parts;
+pub mod parts;
 pub mod payload;
 pub mod policies;
 pub mod receipt;

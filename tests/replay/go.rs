@@ -2,7 +2,7 @@
 //!
 //! Toolchains: those that `GO_TOOLCHAINS` names (paths of `go` programs, with colons between), else `go` on the path. Sources of klauspost's
 //! modules: a `GOPATH` in `GO_KLAUSPOST` and its edition in `GO_KLAUSPOST_EDITION`, else Debian's place and edition.
-//! `tests/replay_go.sh` sets all of this up.
+//! `test.sh` sets this up.
 
 use crate::go_shapes::{Random, SHAPES, SIZES, shape};
 use pouch::deflate::bits::BitWriter;
@@ -185,8 +185,7 @@ fn programs() -> Vec<Program> {
     let mut all = Vec::new();
     for go in toolchains() {
         let version = Command::new(&go).arg("version").env("GOTOOLCHAIN", "local").output();
-        let version =
-            version.unwrap_or_else(|e| panic!("no Go toolchain {}: {e}; run tests/replay_go.sh", go.display()));
+        let version = version.unwrap_or_else(|e| panic!("no Go toolchain {}: {e}; test.sh installs it", go.display()));
         let version = String::from_utf8(version.stdout).unwrap();
         let number = version.split_whitespace().nth(2).unwrap().trim_start_matches("go").to_owned();
         let minor: u32 = number.split('.').nth(1).unwrap().parse().unwrap();
@@ -203,7 +202,7 @@ fn programs() -> Vec<Program> {
         all.push(Program::build(go, "klauspost".into(), Ours::Klauspost(edition), Some(&sources)));
         all.push(Program::build(go, "pgzip".into(), Ours::Pgzip(edition), Some(&sources)));
     }
-    assert!(!all.is_empty(), "no Go toolchain; run tests/replay_go.sh");
+    assert!(!all.is_empty(), "no Go toolchain; test.sh installs it");
     all
 }
 

@@ -7,6 +7,8 @@ mod go;
 mod go_restart;
 mod go_shapes;
 mod gzip;
+mod node;
+mod skopeo;
 mod streams;
 mod vectors;
 mod zlib;
