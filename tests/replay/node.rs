@@ -79,7 +79,12 @@ fn recognised_and_replayed_from_checkpoints() {
             let stream = recognise(real.as_slice(), plain.as_slice(), &options).unwrap().unwrap();
             assert!(stream.identity.to_string().starts_with("zlib-fork/1("), "{}", stream.identity);
             let mut out = Vec::new();
-            stream.replay(plain.as_slice(), 2, 1 << 20, &mut |b| Ok(out.extend_from_slice(b))).unwrap();
+            stream
+                .replay(plain.as_slice(), 2, 1 << 20, &mut |b| {
+                    out.extend_from_slice(b);
+                    Ok(())
+                })
+                .unwrap();
             assert!(out == real);
         }
     }

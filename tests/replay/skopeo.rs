@@ -66,7 +66,12 @@ fn layers_that_skopeo_compresses() {
         assert!(stream.identity.to_string().starts_with("pgzip/1("), "{name}: {}", stream.identity);
         for threads in [1, 2] {
             let mut out = Vec::new();
-            stream.replay(plain.as_slice(), threads, 1 << 20, &mut |b| Ok(out.extend_from_slice(b))).unwrap();
+            stream
+                .replay(plain.as_slice(), threads, 1 << 20, &mut |b| {
+                    out.extend_from_slice(b);
+                    Ok(())
+                })
+                .unwrap();
             assert!(out == real, "{name}");
         }
     }
