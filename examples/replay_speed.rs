@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (_, old) = open(old)?;
         let cuts: Vec<(u64, &[u8])> = (0..).step_by(PIECE).zip(plain.chunks(PIECE)).collect();
         let diff = || {
-            let differ = Differ::new(&old);
+            let differ = Differ::new(&old, &[0]);
             Ok(cuts.iter().map(|(at, new)| differ.diff(new, *at, DEFAULT_LEVEL)).collect::<Result<Vec<_>, _>>()?)
         };
         let (patches, seconds) = best(diff)?;

@@ -1,4 +1,5 @@
-//! *Bases* opened: every base blob that is needed was hashed whole, and what is expanded of it lies in scratch files.
+//! *Bases* opened: every base blob that is needed was hashed whole, and what is expanded of it in the same read lies in a scratch
+//! file.
 //!
 //! Nothing is restored here, and nothing is used of a blob before its digest was right. Specified in `spec/bundle.md`,
 //! section "Deltas".
@@ -12,13 +13,16 @@ use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::monitor::Monitor;
 use crate::patch::{self, Extent, Joined, Old, PatchError};
 use rayon::prelude::*;
-use std::collections::BTreeSet;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
+/// Bases as they are that stay open.
+const OPEN: usize = 16;
 
 /// A file without a name: it is gone when it is dropped, also when the process is killed.
 pub trait ScratchFile: ReadAt {
@@ -69,47 +73,133 @@ pub(super) struct Needs {
     pub whole: BTreeSet<Blob>,
 }
 
-/// The bytes of a source, once they were asked for.
-type Slot = Mutex<Option<Arc<dyn ReadAt>>>;
-
 /// See the module.
 pub(super) struct Bases<'a> {
     work: Workplace<'a>,
     sources: Arc<Sources>,
-    slots: Vec<Slot>,
+    /// What is expanded, each source at its place; made when it is first needed.
+    expanded: Mutex<Option<Arc<dyn ScratchFile>>>,
+    /// Where each expansion begins there.
+    places: Vec<u64>,
+    /// Of each expansion whether it is there.
+    done: Vec<AtomicBool>,
+    /// Bases as they are that were read lately, the last one last.
+    plain: Mutex<VecDeque<(usize, Arc<dyn ReadAt>)>>,
 }
 
 impl<'a> Bases<'a> {
-    /// Nothing is opened yet. What is used must have been proven.
+    /// Nothing is opened yet.
     pub fn new(sources: &Arc<Sources>, work: Workplace<'a>) -> Bases<'a> {
-        let mut slots = Vec::new();
-        slots.resize_with(sources.count(), Slot::default);
-        Bases { work, sources: sources.clone(), slots }
+        let places = sources.expansions.iter().scan(0u64, |at, row| {
+            let begin = *at;
+            *at = at.saturating_add(row.plain_len);
+            Some(begin)
+        });
+        let places: Vec<u64> = places.collect();
+        let done = places.iter().map(|_| AtomicBool::new(false)).collect();
+        Bases { work, sources: sources.clone(), expanded: Mutex::default(), places, done, plain: Mutex::default() }
     }
 
-    /// Hashes what is needed; all that cannot be had or has another digest is one error.
-    pub fn prove(
-        sources: &Sources,
-        needs: &Needs,
-        work: Workplace<'_>,
+    /// Hashes what is needed and expands it in the same read; all that cannot be had or has another digest is one error. Only
+    /// what this was asked for may be used.
+    pub fn prove(&self, needs: &Needs, threads: usize, monitor: &dyn Monitor) -> Result<(), BundleError> {
+        let sources = &*self.sources;
+        let mut all: BTreeMap<Blob, Vec<usize>> = needs.whole.iter().map(|blob| (*blob, Vec::new())).collect();
+        for n in &needs.sources {
+            if let Some(base) = sources.base_of(*n).and_then(|b| sources.bases.get(b)) {
+                all.entry(*base).or_default().extend(sources.expansion(*n).map(|(number, _)| number));
+            }
+        }
+        self.check_all(all, threads, monitor)
+    }
+
+    /// Hashes what is needed, and expands nothing.
+    pub fn hash(&self, needs: &Needs, threads: usize, monitor: &dyn Monitor) -> Result<(), BundleError> {
+        let bases = needs.sources.iter().filter_map(|n| self.sources.bases.get(self.sources.base_of(*n)?));
+        self.check_all(bases.chain(&needs.whole).map(|blob| (*blob, Vec::new())).collect(), threads, monitor)
+    }
+
+    fn check_all(
+        &self,
+        all: BTreeMap<Blob, Vec<usize>>,
         threads: usize,
         monitor: &dyn Monitor,
     ) -> Result<(), BundleError> {
-        let numbers: BTreeSet<usize> = needs.sources.iter().filter_map(|n| sources.base_of(*n)).collect();
-        let bases = numbers.iter().filter_map(|n| sources.bases.get(*n));
-        let all: BTreeSet<Blob> = bases.chain(&needs.whole).copied().collect();
         if all.is_empty() {
             return Ok(());
         }
-        monitor.phase("checking bases", Some(all.iter().map(|b| b.len).fold(0, u64::saturating_add)));
-        let all: Vec<Blob> = all.into_iter().collect();
-        let check = || all.par_iter().map(|b| prove(work.bases, b, monitor)).collect::<Result<Vec<bool>, _>>();
+        monitor.phase("checking bases", Some(all.keys().map(|b| b.len).fold(0, u64::saturating_add)));
+        let all: Vec<(Blob, Vec<usize>)> = all.into_iter().collect();
+        let one = |(blob, expansions): &(Blob, Vec<usize>)| self.check(blob, expansions, monitor);
+        let check = || all.par_iter().map(one).collect::<Result<Vec<bool>, _>>();
         let good = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
             Ok(pool) => pool.install(check)?,
             Err(_) => check()?,
         };
-        let lacking: Vec<Blob> = all.into_iter().zip(good).filter(|(_, good)| !good).map(|(b, _)| b).collect();
+        let lacking: Vec<Blob> = all.iter().zip(good).filter(|(_, good)| !good).map(|((b, _), _)| *b).collect();
         if lacking.is_empty() { Ok(()) } else { Err(BundleError::Lacking(lacking)) }
+    }
+
+    /// Whether a base has the digest that names it; these of its expansions are there then.
+    fn check(&self, blob: &Blob, expansions: &[usize], monitor: &dyn Monitor) -> Result<bool, BundleError> {
+        let work = self.work.bases;
+        if work.find(&blob.digest) != Some(*blob) {
+            return Ok(false);
+        }
+        let mut opened = match open(work, blob) {
+            Err(BundleError::Lacking(_)) => return Ok(false),
+            other => other?,
+        };
+        let mut streams = Vec::with_capacity(expansions.len());
+        for n in expansions {
+            if let Some((row, place)) = self.sources.expansions.get(*n).zip(self.places.get(*n)) {
+                streams.push((*n, Inflating::new(*row, *place)));
+            }
+        }
+        let file = if streams.is_empty() { None } else { Some(self.file()?) };
+        let mut hashed = HashingReader::new(&mut opened);
+        let mut at = 0u64;
+        let mut first = 0usize;
+        pieces(&mut hashed, blob, &mut |piece| {
+            monitor.advance(piece.len() as u64);
+            let end = at.saturating_add(piece.len() as u64);
+            for (_, stream) in streams.iter_mut().skip(first) {
+                if stream.row.offset >= end {
+                    break; // they are in order
+                }
+                if let Some(file) = &file {
+                    stream.take(piece, at, &**file)?;
+                }
+            }
+            first = streams.partition_point(|(_, s)| s.row.offset.saturating_add(s.row.len) <= end);
+            at = end;
+            Ok(())
+        })?;
+        if hashed.finish().1 != *blob {
+            return Ok(false);
+        }
+        for (n, stream) in streams {
+            if !stream.is_right() {
+                let (len, offset) = (stream.row.len, stream.row.offset);
+                let what = format!("{len} bytes at {offset} of base {} do not expand as it says", blob.digest);
+                return Err(FormatError::rule("an expansion", what).into());
+            }
+            if let Some(done) = self.done.get(n) {
+                done.store(true, Ordering::Release);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The file that expansions lie in.
+    fn file(&self) -> Result<Arc<dyn ScratchFile>, BundleError> {
+        let mut slot = self.expanded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = slot.as_ref() {
+            return Ok(file.clone());
+        }
+        let file: Arc<dyn ScratchFile> = self.scratch()?.into();
+        *slot = Some(file.clone());
+        Ok(file)
     }
 
     /// A new scratch file.
@@ -117,62 +207,42 @@ impl<'a> Bases<'a> {
         (self.work.scratch)().map_err(BundleError::Scratch)
     }
 
-    /// The bytes of source `n`: expanded, or copied to where they can be read at any place, when they are first asked for.
+    /// The bytes of source `n`.
     pub fn source(&self, n: usize) -> Result<Arc<dyn ReadAt>, BundleError> {
         let absent = || FormatError::rule("a source", format!("there is no source {n}"));
-        let mut slot = self.slots.get(n).ok_or_else(absent)?.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = slot.as_ref() {
+        let Some((number, _)) = self.sources.expansion(n) else {
+            return self.plain(n, self.sources.bases.get(n).ok_or_else(absent)?);
+        };
+        if !self.done.get(number).is_some_and(|done| done.load(Ordering::Acquire)) {
+            return Err(FormatError::rule("a source", format!("{n} is used and was not asked for")).into());
+        }
+        let at = self.places.get(number).copied().ok_or_else(absent)?;
+        Ok(Arc::new(Expanded { file: self.file()?, at }))
+    }
+
+    /// A base as it is, where it can be read at any place; the few that were used last stay open.
+    fn plain(&self, n: usize, base: &Blob) -> Result<Arc<dyn ReadAt>, BundleError> {
+        let mut lately = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, open)) = lately.iter().find(|(number, _)| *number == n) {
             return Ok(open.clone());
         }
-        let opened = match self.sources.expansion(n) {
-            Some((_, row)) => self.expand(row)?,
-            None => self.plain(self.sources.bases.get(n).ok_or_else(absent)?)?,
+        let opened: Arc<dyn ReadAt> = match self.work.bases.open_at(base).map_err(|e| unavailable(base, e))? {
+            Some(open) => open.into(),
+            None => {
+                let (file, mut at) = (self.scratch()?, 0u64);
+                self.whole(base, &mut |piece| {
+                    file.write_at(piece, at).map_err(BundleError::Scratch)?;
+                    at += piece.len() as u64;
+                    Ok(())
+                })?;
+                Arc::new(Readable(file))
+            }
         };
-        *slot = Some(opened.clone());
+        if lately.len() >= OPEN {
+            lately.pop_front();
+        }
+        lately.push_back((n, opened.clone()));
         Ok(opened)
-    }
-
-    fn plain(&self, base: &Blob) -> Result<Arc<dyn ReadAt>, BundleError> {
-        if let Some(open) = self.work.bases.open_at(base).map_err(|e| unavailable(base, e))? {
-            return Ok(open.into());
-        }
-        let (file, mut at) = (self.scratch()?, 0u64);
-        self.whole(base, &mut |piece| {
-            file.write_at(piece, at).map_err(BundleError::Scratch)?;
-            at += piece.len() as u64;
-            Ok(())
-        })?;
-        Ok(Arc::new(Readable(file)))
-    }
-
-    fn expand(&self, row: &ExpansionRow) -> Result<Arc<dyn ReadAt>, BundleError> {
-        let base = usize::try_from(row.base).ok().and_then(|n| self.sources.bases.get(n));
-        let base = base.ok_or_else(|| FormatError::rule("an expansion", "it has no base"))?;
-        let mut reader = open(self.work.bases, base)?;
-        reader.seek(SeekFrom::Start(row.offset)).map_err(|source| unreadable(base, source))?;
-        let file = self.scratch()?;
-        let (mut at, mut failed) = (0u64, None);
-        let put = |plain: &[u8]| match file.write_at(plain, at) {
-            Ok(()) => {
-                at = at.saturating_add(plain.len() as u64);
-                true
-            }
-            Err(e) => {
-                failed = Some(e);
-                false
-            }
-        };
-        let inflated = inflate(&mut (&mut reader).take(row.len), row, put);
-        match (failed, inflated) {
-            (Some(e), _) => Err(BundleError::Scratch(e)),
-            (None, Err(e)) => Err(unreadable(base, e)),
-            (None, Ok(false)) => Err(FormatError::rule(
-                "an expansion",
-                format!("{} bytes at {} of base {} do not expand as it says", row.len, row.offset, base.digest),
-            )
-            .into()),
-            (None, Ok(true)) => Ok(Arc::new(Readable(file))),
-        }
     }
 
     /// Gives `len` bytes from `offset` of source `n` to `out`, piece by piece. The range was checked to lie inside.
@@ -273,53 +343,85 @@ fn pieces(
     }
 }
 
-/// Whether the reader's blob has the digest that names it.
-fn prove(reader: &dyn BlobReader, blob: &Blob, monitor: &dyn Monitor) -> Result<bool, BundleError> {
-    if reader.find(&blob.digest) != Some(*blob) {
-        return Ok(false);
-    }
-    let mut opened = match open(reader, blob) {
-        Err(BundleError::Lacking(_)) => return Ok(false),
-        other => other?,
-    };
-    let mut hashed = HashingReader::new(&mut opened);
-    pieces(&mut hashed, blob, &mut |piece| {
-        monitor.advance(piece.len() as u64);
-        Ok(())
-    })?;
-    Ok(hashed.finish().1 == *blob)
+/// Exactly one raw deflate stream (RFC 1951) of a base, that is as long as its row says on both sides, while it is expanded.
+struct Inflating {
+    row: ExpansionRow,
+    /// Where its plain bytes begin in the scratch file.
+    place: u64,
+    /// From the first byte of the stream until it ends or goes wrong.
+    state: Option<Box<(flate2::Decompress, Vec<u8>)>>,
+    begun: bool,
+    right: bool,
 }
 
-/// Expands exactly one raw deflate stream (RFC 1951) that is as long as the row says on both sides. `put` takes the plain
-/// bytes, never more than the row says, and stops by `false`; `Ok(false)` where the stream is another.
-fn inflate(compressed: &mut dyn Read, row: &ExpansionRow, mut put: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
-    let mut inflater = flate2::Decompress::new(false);
-    let mut input = vec![0u8; PIECE];
-    let mut output = vec![0u8; PIECE];
-    let (mut from, mut to) = (0usize, 0usize);
-    loop {
-        if from == to {
-            (from, to) = (0, compressed.read(&mut input)?);
+impl Inflating {
+    fn new(row: ExpansionRow, place: u64) -> Inflating {
+        Inflating { row, place, state: None, begun: false, right: false }
+    }
+
+    /// Whether the stream is what its row says.
+    fn is_right(&self) -> bool {
+        self.right
+    }
+
+    /// Expands what of `piece`, which lies at `at` of the base, belongs to the stream. It never writes more than the row says:
+    /// nobody knows yet whether the base is the right one.
+    fn take(&mut self, piece: &[u8], at: u64, file: &dyn ScratchFile) -> Result<(), BundleError> {
+        let end = self.row.offset.saturating_add(self.row.len);
+        let inside = |n: u64| usize::try_from(n.saturating_sub(at)).unwrap_or(usize::MAX).min(piece.len());
+        let bytes = piece.get(inside(self.row.offset)..inside(end)).unwrap_or_default();
+        if !self.begun {
+            self.begun = true;
+            self.state = Some(Box::new((flate2::Decompress::new(false), vec![0u8; PIECE])));
         }
-        let (read, made) = (inflater.total_in(), inflater.total_out());
-        let bytes = input.get(from..to).unwrap_or_default();
-        let Ok(status) = inflater.decompress(bytes, &mut output, flate2::FlushDecompress::None) else {
-            return Ok(false);
-        };
-        let (taken, given) = (inflater.total_in() - read, inflater.total_out() - made);
-        from += taken as usize;
-        if inflater.total_out() > row.plain_len {
-            return Ok(false);
+        let Some(mut state) = self.state.take() else { return Ok(()) };
+        if self.inflate(&mut state.0, &mut state.1, bytes, file)? {
+            self.state = Some(state);
         }
-        if !put(output.get(..given as usize).unwrap_or_default()) {
-            return Ok(false);
+        Ok(())
+    }
+
+    /// Whether the stream goes on behind `bytes`.
+    fn inflate(
+        &mut self,
+        inflater: &mut flate2::Decompress,
+        output: &mut [u8],
+        mut bytes: &[u8],
+        file: &dyn ScratchFile,
+    ) -> Result<bool, BundleError> {
+        loop {
+            let (read, made) = (inflater.total_in(), inflater.total_out());
+            let Ok(status) = inflater.decompress(bytes, output, flate2::FlushDecompress::None) else {
+                return Ok(false);
+            };
+            let (taken, given) = (inflater.total_in() - read, inflater.total_out() - made);
+            if inflater.total_out() > self.row.plain_len {
+                return Ok(false);
+            }
+            let plain = output.get(..given as usize).unwrap_or_default();
+            file.write_at(plain, self.place.saturating_add(made)).map_err(BundleError::Scratch)?;
+            bytes = bytes.get(taken as usize..).unwrap_or_default();
+            if status == flate2::Status::StreamEnd {
+                self.right = inflater.total_in() == self.row.len && inflater.total_out() == self.row.plain_len;
+                return Ok(false);
+            }
+            if taken == 0 && given == 0 {
+                return Ok(true); // it wants more
+            }
         }
-        if status == flate2::Status::StreamEnd {
-            return Ok(inflater.total_in() == row.len && inflater.total_out() == row.plain_len);
-        }
-        if taken == 0 && given == 0 {
-            return Ok(false); // the stream wants more than its range holds
-        }
+    }
+}
+
+/// A source in the file of expansions. What is read of it was checked to lie inside.
+struct Expanded {
+    file: Arc<dyn ScratchFile>,
+    at: u64,
+}
+
+impl ReadAt for Expanded {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let at = self.at.checked_add(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.file.read_exact_at(buf, at)
     }
 }
 

@@ -12,8 +12,10 @@ use super::{Bundle, BundleError, Medium, read_block};
 use crate::buffer::{Buffer, Pool};
 use crate::digest::{Blob, Digest, Hasher};
 use crate::format::FormatError;
+use crate::format::section::Recipe;
 use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::monitor::Silent;
+use std::collections::BTreeSet;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,9 +29,6 @@ pub struct Extractor<'a, M, T> {
     last: Mutex<Option<(usize, Buffer)>>,
     pool: Pool,
     work: Workplace<'a>,
-    bases: Bases<'a>,
-    /// Bases that were hashed.
-    proven: Mutex<Needs>,
 }
 
 impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
@@ -43,9 +42,7 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
                 *slot = n;
             }
         }
-        let bases = Bases::new(&tables.sources, work);
-        let (last, proven) = (Mutex::default(), Mutex::default());
-        Ok(Extractor { bundle, tables, recipes, last, pool: Pool::default(), work, bases, proven })
+        Ok(Extractor { bundle, tables, recipes, last: Mutex::default(), pool: Pool::default(), work })
     }
 
     /// Where in the file a blob begins, as a number that only orders blobs: reading them in this order reads most blocks
@@ -54,42 +51,50 @@ impl<'a, M: Medium, T: Sync> Extractor<'a, M, T> {
         self.recipes.get(self.tables.blobs.binary_search(blob).ok()?).copied()
     }
 
+    fn recipe(&self, blob: &Blob) -> Option<&Recipe> {
+        let number = self.tables.blobs.binary_search(blob).ok()?;
+        self.tables.recipes.get(*self.recipes.get(number)?)
+    }
+
+    /// The bases that a blob is made of; `None` where there is no such blob.
+    pub fn bases_of(&self, blob: &Blob) -> Option<BTreeSet<Blob>> {
+        let sources = &self.tables.sources;
+        let Needs { sources: numbers, whole } = self.tables.recipe_needs(self.recipe(blob)?, blob);
+        let bases = numbers.into_iter().filter_map(|n| sources.bases.get(sources.base_of(n)?).copied());
+        Some(bases.chain(whole).collect())
+    }
+
     /// Writes one blob, hashed on the way.
     pub fn copy(&self, blob: &Blob, out: &mut dyn Write) -> Result<(), BundleError> {
+        self.copy_with(blob, self.work, out)
+    }
+
+    /// The same with bases from elsewhere. They are hashed and expanded for this blob alone, so that the scratch space is what one
+    /// blob takes.
+    pub fn copy_with(&self, blob: &Blob, work: Workplace<'_>, out: &mut dyn Write) -> Result<(), BundleError> {
         let missing = || BundleError::from(FormatError::rule("the release", format!("it has no blob {}", blob.digest)));
-        let number = self.tables.blobs.binary_search(blob).map_err(|_| missing())?;
-        let recipe = self.recipes.get(number).and_then(|n| self.tables.recipes.get(*n)).ok_or_else(missing)?;
-        self.prove(self.tables.recipe_needs(recipe, blob))?;
+        let recipe = self.recipe(blob).ok_or_else(missing)?;
+        let bases = Bases::new(&self.tables.sources, work);
+        bases.prove(&self.tables.recipe_needs(recipe, blob), 1, &Silent)?;
         let mut planner = Planner::new(&self.tables);
         Walk::new(&self.tables, false).recipe(recipe, true, &mut planner)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut next = |n: usize| match last.take() {
             Some((have, plain)) if have == n => Ok(plain),
-            _ => self.block(n),
+            _ => self.block(n, &bases),
         };
         let mut sink = Single(out, Hasher::new());
-        let mut maker = Maker::new(&self.tables, &self.bases, &mut sink, &mut next, planner.plan.kept, 1);
+        let mut maker = Maker::new(&self.tables, &bases, &mut sink, &mut next, planner.plan.kept, 1);
         let made = Walk::new(&self.tables, false).recipe(recipe, true, &mut maker);
         let block = maker.into_block();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = block.or(last);
         made
     }
 
-    /// Hashes bases that were not hashed before.
-    fn prove(&self, mut needs: Needs) -> Result<(), BundleError> {
-        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        needs.sources.retain(|n| !proven.sources.contains(n));
-        needs.whole.retain(|b| !proven.whole.contains(b));
-        Bases::prove(&self.tables.sources, &needs, self.work, 1, &Silent)?;
-        proven.sources.extend(needs.sources);
-        proven.whole.extend(needs.whole);
-        Ok(())
-    }
-
-    fn block(&self, n: usize) -> Result<Buffer, BundleError> {
+    fn block(&self, n: usize, bases: &Bases<'_>) -> Result<Buffer, BundleError> {
         let (row, at) = self.tables.blocks.place(n)?;
         let stored = read_block(&self.bundle.sealed.medium, at, row.stored_len, &self.pool)?;
-        self.tables.restore(n, &row, stored, &self.bases, &self.pool).map_err(|e| e.of_block(n, at, &row))
+        self.tables.restore(n, &row, stored, bases, &self.pool).map_err(|e| e.of_block(n, at, &row))
     }
 }
 
@@ -128,30 +133,45 @@ fn of_kind(blob: &Blob) -> impl FnOnce(BundleError) -> KindError + '_ {
     }
 }
 
+/// What `copy` writes of a blob, in an unlinked scratch file.
+pub(super) fn opened(
+    blob: &Blob,
+    copy: impl FnOnce(&mut dyn Write) -> Result<(), BundleError>,
+) -> Result<Box<dyn ReadSeek>, KindError> {
+    let mut file = tempfile::tempfile()?;
+    copy(&mut file).map_err(of_kind(blob))?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(Box::new(file))
+}
+
+/// The same, where it can be read at any place.
+pub(super) fn opened_at(
+    blob: &Blob,
+    copy: impl FnOnce(&mut dyn Write) -> Result<(), BundleError>,
+) -> Result<Option<Box<dyn ReadAt>>, KindError> {
+    struct Out<'a>(&'a dyn ScratchFile, u64);
+    impl Write for Out<'_> {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.0.write_at(buf, self.1)?;
+            self.1 += buf.len() as u64;
+            Ok(buf.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let file = temporary()?;
+    copy(&mut Out(&*file, 0)).map_err(of_kind(blob))?;
+    Ok(Some(Box::new(Readable(file))))
+}
+
 impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {
-    /// Through an unlinked scratch file.
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
-        let mut file = tempfile::tempfile()?;
-        self.copy(blob, &mut file).map_err(of_kind(blob))?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Box::new(file))
+        Ok(opened(blob, |out| self.copy(blob, out))?)
     }
 
     fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
-        struct Out<'a>(&'a dyn ScratchFile, u64);
-        impl Write for Out<'_> {
-            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                self.0.write_at(buf, self.1)?;
-                self.1 += buf.len() as u64;
-                Ok(buf.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let file = temporary()?;
-        self.copy(blob, &mut Out(&*file, 0)).map_err(of_kind(blob))?;
-        Ok(Some(Box::new(Readable(file))))
+        opened_at(blob, |out| self.copy(blob, out))
     }
 
     fn find(&self, digest: &Digest) -> Option<Blob> {

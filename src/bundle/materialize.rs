@@ -161,7 +161,7 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
     ) -> Result<Vec<Blob>, BundleError> {
         let tables = self.tables()?;
         let wanted: Vec<bool> = tables.blobs.iter().map(wanted).collect();
-        match Bases::prove(&tables.sources, &tables.needs(&wanted, true), work, threads, monitor) {
+        match Bases::new(&tables.sources, work).hash(&tables.needs(&wanted, true), threads, monitor) {
             Err(BundleError::Lacking(blobs)) => Ok(blobs),
             other => other.map(|()| Vec::new()),
         }
@@ -195,8 +195,8 @@ impl<M: Medium, T: Sync> Bundle<M, T> {
             *wanted = sink.wants(blob).map_err(sink_error(blob))?;
             present += u64::from(!*wanted);
         }
-        Bases::prove(&tables.sources, &tables.needs(&wanted, sink.reads_back()), work, threads, monitor)?;
         let bases = Bases::new(&tables.sources, work);
+        bases.prove(&tables.needs(&wanted, sink.reads_back()), threads, monitor)?;
         let mut planner = Planner::new(&tables);
         Walk::new(&tables, sink.reads_back()).all(&wanted, &mut planner)?;
         let plan = planner.plan;

@@ -5,7 +5,7 @@ use super::bundle::{Unverified, open};
 use super::fail::{Fail, Outcome};
 use super::keys::Signer;
 use super::{Common, keys, policy, print};
-use pouch::bundle::{Bundle, BundleError, Extractor, Ids, ReleaseSpec, Sealed, Workplace, temporary};
+use pouch::bundle::{Bundle, BundleError, Chain, Ids, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::class::Classified as _;
 use pouch::format::area::Signed;
 use pouch::format::frame::Form;
@@ -14,7 +14,7 @@ use pouch::fs::medium::FileMedium;
 use pouch::fs::output::Output;
 use pouch::model::Described;
 use pouch::monitor::Monitor as _;
-use pouch::op::delta::{Held, NeedList, Several};
+use pouch::op::delta::{Held, NeedList};
 use pouch::op::pack::{self, PackReport};
 use pouch::op::pairs::{Old, Pairs};
 use pouch::op::seal;
@@ -56,9 +56,11 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
     let prepared = survey.prepare(&spec)?;
     let mut held = Held::default();
     let bundles = args.base.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
-    let readers = readers(&bundles)?;
-    let old = bundles.iter().zip(&readers).filter_map(|(b, r)| Some((b, r.as_ref()?)));
-    let old = old.map(|(b, blobs)| Ok(Old { artifacts: b.artifacts()?, blobs })).collect::<Result<Vec<_>, Fail>>()?;
+    // Blobs of an index for reviewers are left out whole and that is all.
+    let with_blocks = || bundles.iter().filter(|b| b.form() == Form::Full);
+    let blobs = Chain::new(with_blocks())?;
+    let old = with_blocks().map(|b| Ok(Old { artifacts: b.artifacts()?, blobs: &blobs }));
+    let old = old.collect::<Result<Vec<_>, Fail>>()?;
     hold(&args, &bundles, &mut held)?;
     let new: Vec<Described> = survey.artifacts().cloned().collect();
     let pairs = Pairs::new(&old, &new, &held);
@@ -85,7 +87,7 @@ pub fn run(args: Pack, common: &Common) -> Outcome {
                 sign,
             )?;
             if written.carriage.requires.iter().any(|f| f != BASE) {
-                let work = Workplace { bases: &Several(old.iter().map(|o| o.blobs).collect()), scratch: &temporary };
+                let work = Workplace { bases: &blobs, scratch: &temporary };
                 let medium = out.written().map_err(io)?;
                 Bundle::parse(Sealed::open(medium)?, Unverified)?.prove(work, threads, &common.bar)?;
             }
@@ -154,15 +156,6 @@ fn hold(args: &Pack, bundles: &[Bundle<FileMedium, Unverified>], held: &mut Held
         held.remove(&need);
     }
     Ok(())
-}
-
-/// What gives old content: full bundles do; of others, blobs are left out whole and that is all.
-fn readers(
-    bundles: &[Bundle<FileMedium, Unverified>],
-) -> Result<Vec<Option<Extractor<'_, FileMedium, Unverified>>>, Fail> {
-    let full = |b: &Bundle<FileMedium, Unverified>| b.form() == Form::Full && !b.is_delta();
-    let reader = |b| if full(b) { Extractor::new(b, Workplace::NONE).map(Some) } else { Ok(None) };
-    Ok(bundles.iter().map(reader).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// The policies that travel inside, each with its signatures.

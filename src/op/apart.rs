@@ -8,8 +8,6 @@ use crate::digest::Blob;
 use crate::kind::ReadAt;
 use std::io;
 
-/// Old content is held in memory; larger is not looked at.
-const MOST_OLD: u64 = 1 << 30;
 /// A stream of at least so many plain bytes has blocks for itself.
 pub const LARGE: u64 = 1 << 20;
 
@@ -37,29 +35,21 @@ impl Apart {
             None => View { of: &*self.blob, at: part.offset, len: part.len },
         }
     }
-}
 
-/// Old content in memory, and the runs that it is: large streams first, so that a tar begins at a multiple of its blocks.
-pub fn old(apart: &Apart, base: &Blob) -> io::Result<Option<(Vec<u8>, Vec<SourceRun>)>> {
-    let total: u64 = apart.parts.iter().map(|p| apart.view(p).len).sum();
-    if total == 0 || total > MOST_OLD {
-        return Ok(None);
+    /// Bytes of its streams, expanded.
+    pub fn scratch(&self) -> u64 {
+        self.parts.iter().filter_map(|p| p.plain).map(|(_, len)| len).sum()
     }
-    let (mut bytes, mut runs) = (vec![0u8; total as usize], Vec::new());
-    let mut rest = bytes.as_mut_slice();
-    let (large, others): (Vec<&Part>, Vec<&Part>) = apart.parts.iter().partition(|p| is_large(apart, p));
-    for part in large.into_iter().chain(others) {
-        let view = apart.view(part);
-        let (now, after) = rest.split_at_mut(view.len as usize);
-        view.of.read_exact_at(now, view.at)?;
-        rest = after;
+
+    /// `len` bytes from `from` on of a part's, as a run of the blob `base`.
+    pub fn run(&self, part: &Part, from: u64, len: u64, base: &Blob) -> SourceRun {
         let expansion = part.plain.map(|(_, plain_len)| Expansion { offset: part.offset, len: part.len, plain_len });
-        let offset = if expansion.is_some() { 0 } else { part.offset };
-        runs.push(SourceRun { base: *base, expansion, offset, len: view.len });
+        let offset = if expansion.is_some() { from } else { part.offset + from };
+        SourceRun { base: *base, expansion, offset, len }
     }
-    Ok(Some((bytes, runs)))
-}
 
-fn is_large(apart: &Apart, part: &Part) -> bool {
-    part.plain.is_some() && apart.view(part).len >= LARGE
+    /// Whether a part is a stream that has blocks for itself.
+    pub fn is_large(&self, part: &Part) -> bool {
+        part.plain.is_some() && self.view(part).len >= LARGE
+    }
 }

@@ -1,12 +1,13 @@
 //! The *parts* of a blob are its raw deflate streams and what lies between them.
 //!
-//! gzip files and zip archives have such streams; of all else the blob is one part. What cannot be expanded is left as it is:
-//! nothing is refused here. See `spec/rationale.md`, section "Deltas".
+//! gzip files, zip archives, and rpms and debs with gzip inside have such streams; of all else the blob is one part. What cannot be
+//! expanded is left as it is: nothing is refused here. See `spec/rationale.md`, section "Deltas".
 
 use crate::bundle::ScratchFile;
 use crate::deflate::source::Source;
+use crate::kind::deb::ar;
 use crate::kind::zipfile::Zip;
-use crate::kind::{ReadAt, ReadSeek};
+use crate::kind::{ReadAt, ReadSeek, rpm};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Bytes read or made at once.
@@ -56,8 +57,10 @@ pub fn split(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<V
     }
     blob.read_exact_at(&mut head, 0)?;
     let streams = match head {
-        [0x1f, 0x8b, 8, _] => gzip(blob, len, out)?,
+        [0x1f, 0x8b, 8, _] => gzip(blob, &[(0, len)], out)?,
         [b'P', b'K', 3, 4] => zip(blob, len, out)?,
+        [0xed, 0xab, 0xee, 0xdb] => gzip(blob, &rpm(blob, len), out)?,
+        [b'!', b'<', b'a', b'r'] => gzip(blob, &deb(blob, len), out)?,
         _ => vec![],
     };
     Ok(cover(len, streams))
@@ -83,21 +86,37 @@ fn cover(len: u64, streams: Vec<Part>) -> Vec<Part> {
     out
 }
 
-/// The members of a gzip file (RFC 1952).
-fn gzip(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
-    let (mut parts, mut at, mut plain) = (Vec::new(), 0u64, 0u64);
-    while let Some(data) = header(blob, at, len)? {
-        let Some((used, made)) = inflate(blob, data, len, out, plain)? else { break };
-        parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
-        plain += made;
-        at = data + used + 8;
+/// The members of gzip files (RFC 1952) that begin and end at these places, in order.
+fn gzip(blob: &dyn ReadAt, files: &[(u64, u64)], out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
+    let (mut parts, mut plain) = (Vec::new(), 0u64);
+    for &(mut at, end) in files {
+        while let Some(data) = header(blob, at, end)? {
+            let Some((used, made)) = inflate(blob, data, end, out, plain)? else { break };
+            parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
+            plain += made;
+            at = data + used + 8;
+        }
     }
     Ok(parts)
+}
+
+/// Where the payload of an rpm lies.
+fn rpm(blob: &dyn ReadAt, len: u64) -> Vec<(u64, u64)> {
+    rpm::payload(&mut Cursor { of: blob, len, at: 0 }, len).map(|at| (at, len)).into_iter().collect()
+}
+
+/// Where the members of a deb lie.
+fn deb(blob: &dyn ReadAt, len: u64) -> Vec<(u64, u64)> {
+    let members = ar::members(&mut Cursor { of: blob, len, at: 0 }, len).unwrap_or_default();
+    members.iter().map(|m| (m.start, m.start + m.len)).collect()
 }
 
 /// Where the data of the member that begins at `at` does.
 fn header(blob: &dyn ReadAt, at: u64, len: u64) -> io::Result<Option<u64>> {
     let mut head = vec![0u8; usize::try_from(len.saturating_sub(at)).unwrap_or(PIECE).min(64 << 10)];
+    if head.is_empty() {
+        return Ok(None);
+    }
     blob.read_exact_at(&mut head, at)?;
     let Some(([0x1f, 0x8b, 8, flags], _)) = head.split_first_chunk::<4>() else { return Ok(None) };
     let mut n = 10usize;
@@ -197,20 +216,32 @@ mod tests {
     use crate::bundle::temporary;
     use std::io::Write as _;
 
-    struct Bytes(Vec<u8>);
-
-    impl ReadAt for Bytes {
-        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-            let from = self.0.get(offset as usize..).and_then(|s| s.get(..buf.len()));
-            buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
-            Ok(())
-        }
-    }
-
     fn gz(plain: &[u8]) -> Vec<u8> {
         let mut out = flate2::GzBuilder::new().filename("name").write(Vec::new(), flate2::Compression::new(6));
         out.write_all(plain).expect("to memory");
         out.finish().expect("to memory")
+    }
+
+    fn in_deb(data: &[u8]) -> Vec<u8> {
+        let member = |name: &str, bytes: &[u8]| {
+            let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100644, bytes.len());
+            [head.as_bytes(), bytes, if bytes.len() % 2 == 1 { b"\n" } else { b"" }].concat()
+        };
+        [
+            b"!<arch>\n".to_vec(),
+            member("debian-binary", b"2.0\n"),
+            member("control.tar.gz", &gz(b"control")),
+            member("data.tar", data),
+        ]
+        .concat()
+    }
+
+    fn in_rpm(payload: &[u8]) -> Vec<u8> {
+        let header = [&[0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0][..], &1u32.to_be_bytes(), &8u32.to_be_bytes()].concat();
+        let entry = [1000u32, 6, 0, 1].map(u32::to_be_bytes).concat(); // a string
+        let header = [&header[..], &entry, b"package\0"].concat();
+        let lead = [&[0xed, 0xab, 0xee, 0xdb, 3, 0][..], &[0; 90]].concat();
+        [&lead[..], &header, &header, payload].concat()
     }
 
     #[test]
@@ -224,10 +255,15 @@ mod tests {
             (b"plain text that is long enough".to_vec(), 0),
             (b"\x1f\x8b\x08\x1f too short to be".to_vec(), 0),
             (vec![], 0),
+            (in_deb(&one), 2),
+            (in_deb(b"not compressed"), 1),
+            (in_deb(&one)[..300].to_vec(), 0),
+            (in_rpm(&one), 1),
+            (in_rpm(b"not compressed"), 0),
+            (in_rpm(&one)[..150].to_vec(), 0),
         ] {
             let out = temporary().expect("scratch");
-            let bytes = Bytes(blob.clone());
-            let parts = split(&bytes, blob.len() as u64, &*out).expect("splits");
+            let parts = split(&blob, blob.len() as u64, &*out).expect("splits");
             assert_eq!(parts.iter().filter(|p| p.plain.is_some()).count(), streams);
             assert_eq!(parts.iter().map(|p| p.len).sum::<u64>(), blob.len() as u64);
             assert!(parts.windows(2).all(|w| w[0].offset + w[0].len == w[1].offset));

@@ -3,8 +3,10 @@
 //! Which old content is chosen by name and place; a bad choice makes a delta larger, never wrong. What does not shrink is
 //! stored as it is. Specified in `spec/bundle.md`, section "Deltas".
 
-use super::apart::{self, Apart, LARGE};
+use super::apart::{Apart, LARGE};
 use super::parts::View;
+use super::runs::{self, Block, Run, Source};
+use super::units::{Look, Mark};
 use crate::bundle::{BundleError, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
 use crate::cbor::Bytes;
 use crate::deflate::family::Identity;
@@ -14,7 +16,7 @@ use crate::deflate::replay::Stream;
 use crate::digest::{Blob, Digest, Hasher};
 use crate::format::section::Segment;
 use crate::format::table::ChunkRow;
-use crate::kind::{BlobReader, ReadAt};
+use crate::kind::ReadAt;
 use crate::limits;
 use crate::op::delta::Held;
 use crate::op::pairs::Pairs;
@@ -22,6 +24,7 @@ use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 const PIECE: usize = 256 << 10;
 /// Encoders that are tried first: those that were found last.
@@ -59,11 +62,36 @@ struct Content {
     stream: Option<Stream>,
 }
 
-/// A block of new content that is ready.
+/// A block of new content that was compared.
 struct Piece {
-    chunks: Vec<ChunkRow>,
-    plain: Vec<u8>,
-    patch: Option<Vec<u8>>,
+    block: Block,
+    /// The number of its run.
+    run: usize,
+    /// Its patch in the scratch file: where, and how long.
+    patch: Option<(u64, u64)>,
+}
+
+/// New content as it is compared: where its parts are read from, and which they are.
+struct Plain<'a> {
+    views: Vec<View<'a>>,
+    contents: &'a [Content],
+}
+
+impl Plain<'_> {
+    /// The bytes of a block, and its chunks: one for each part that it has bytes of.
+    fn read(&self, block: &Block) -> io::Result<(Vec<u8>, Vec<ChunkRow>)> {
+        let (mut plain, mut chunks) = (Vec::with_capacity((block.end - block.start) as usize), Vec::new());
+        for (view, content) in self.views.iter().zip(self.contents) {
+            let (from, to) = (content.from.max(block.start), (content.from + content.len).min(block.end));
+            if from < to {
+                let mut bytes = vec![0u8; (to - from) as usize];
+                view.of.read_exact_at(&mut bytes, view.at + (from - content.from))?;
+                chunks.push(ChunkRow { digest: Digest::of(&bytes), len: bytes.len() as u32 });
+                plain.extend_from_slice(&bytes);
+            }
+        }
+        Ok((plain, chunks))
+    }
 }
 
 impl Shrinking<'_, '_> {
@@ -73,33 +101,64 @@ impl Shrinking<'_, '_> {
         blob: &Blob,
         what: &str,
         spooled: Box<dyn ReadAt>,
-        old: &Blob,
-        blobs: &dyn BlobReader,
     ) -> Result<(bool, Box<dyn ReadAt>), BundleError> {
         let input = |source| BundleError::Input { what: what.to_owned(), source };
         let mut new = Apart::new(spooled, blob.len).map_err(input)?;
+        let look = Look::new(&new).map_err(input)?;
+        let chosen = self.pairs.of(blob, &look, self.threads)?;
+        if chosen.is_empty() {
+            return Ok((false, new.blob));
+        }
+        let opened: Vec<bool> = new.parts.iter().map(|p| p.plain.is_some()).collect();
         let contents = self.recognise(&mut new).map_err(input)?;
-        let total: u64 = contents.iter().map(|c| c.len).sum();
         let stays: u64 = new.parts.iter().filter(|p| p.plain.is_none()).map(|p| p.len).sum();
         let compressed = crate::source::read::is_compressed(&first(&*new.blob, blob.len).map_err(input)?);
         if compressed && stays.saturating_mul(2) > blob.len {
             return Ok((false, new.blob)); // most of it is compressed by nobody we know
         }
-        let Ok(Some(opened)) = blobs.open_at(old) else { return Ok((false, new.blob)) };
-        let taken = Apart::new(opened, old.len).map_err(input)?;
-        let Some((bytes, extents)) = apart::old(&taken, old).map_err(input)? else { return Ok((false, new.blob)) };
-        let views: Vec<View<'_>> = new.parts.iter().map(|p| new.view(p)).collect();
-        let level = if self.small { SMALL_LEVEL } else { DEFAULT_LEVEL };
-        let pieces = self.pieces(&views, &contents, total, &bytes, level).map_err(input)?;
-        drop(bytes);
-        let size: u64 =
-            pieces.iter().map(|p| p.patch.as_ref().map_or(p.plain.len() as u64 / 2, |s| s.len() as u64)).sum();
-        if size.saturating_mul(20) > blob.len.saturating_mul(19) {
+        let mut sources = Vec::new();
+        for number in chosen {
+            let opened = self.pairs.open(number)?;
+            sources.extend(opened.map(|(blob, apart)| Source { number, blob, apart }));
+        }
+        let runs = self.runs(&sources, &look, &opened, &contents)?;
+        let plain = Plain { views: new.parts.iter().map(|p| new.view(p)).collect(), contents: &contents };
+        let patches = temporary().map_err(BundleError::Scratch)?;
+        let pieces = self.pieces(&plain, &runs, &sources, &*patches).map_err(input)?;
+        let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
+        let size: u64 = pieces.iter().map(cost).sum();
+        if pieces.iter().all(|p| p.patch.is_none()) || size.saturating_mul(20) > blob.len.saturating_mul(19) {
             return Ok((false, new.blob));
         }
-        let segments = self.blocks(pieces, &contents, &extents)?;
+        let extents: Vec<Vec<SourceRun>> = runs.iter().map(|run| run.extents(&sources)).collect();
+        let segments = self.blocks(&pieces, &plain, &extents, &*patches, what)?;
         self.put.put_recipe(blob, what, segments)?;
         Ok((true, new.blob))
+    }
+
+    /// What each block is compared with: everything, or where that is too long what has most in common with it. `opened`: which
+    /// parts were streams.
+    fn runs(
+        &self,
+        sources: &[Source],
+        look: &Look,
+        opened: &[bool],
+        contents: &[Content],
+    ) -> Result<Vec<Run>, BundleError> {
+        let total: u64 = contents.iter().map(|c| c.len).sum();
+        let blocks = cuts(contents, total);
+        if runs::fit(sources, total, self.pairs.bounds) {
+            return Ok(vec![runs::whole(sources, blocks)]);
+        }
+        let table = self.pairs.table(self.threads)?;
+        let place = |m: &Mark| {
+            let (content, opened) = (contents.get(m.part)?, *opened.get(m.part)?);
+            // A stream that no encoder makes again is not compared by what it expands to, of which its marks are.
+            (content.stream.is_some() || !opened).then_some((content.from + m.at, *m))
+        };
+        let mut marks: Vec<(u64, Mark)> = look.marks.iter().filter_map(place).collect();
+        marks.sort_unstable_by_key(|(at, mark)| (*at, mark.value));
+        Ok(runs::by_units(sources, &table, &marks, blocks, self.pairs.bounds))
     }
 
     /// Finds the encoders of all streams; a stream of none of ours becomes bytes as they are.
@@ -130,52 +189,69 @@ impl Shrinking<'_, '_> {
         Ok(out)
     }
 
+    /// Compares blocks with old content, one run after another. Patches go to `to`.
     fn pieces(
         &self,
-        views: &[View<'_>],
-        contents: &[Content],
-        total: u64,
-        old: &[u8],
-        level: i32,
+        plain: &Plain<'_>,
+        runs: &[Run],
+        sources: &[Source],
+        to: &dyn ScratchFile,
     ) -> io::Result<Vec<Piece>> {
-        let differ = Differ::new(old);
-        let one = |(start, end, place): &(u64, u64, u64)| -> io::Result<Piece> {
-            let (start, end) = (*start, *end);
-            let (mut plain, mut chunks) = (Vec::with_capacity((end - start) as usize), Vec::new());
-            for (view, content) in views.iter().zip(contents) {
-                let (from, to) = (content.from.max(start), (content.from + content.len).min(end));
-                if from < to {
-                    let mut bytes = vec![0u8; (to - from) as usize];
-                    view.of.read_exact_at(&mut bytes, view.at + (from - content.from))?;
-                    chunks.push(ChunkRow { digest: Digest::of(&bytes), len: bytes.len() as u32 });
-                    plain.extend_from_slice(&bytes);
+        let level = if self.small { SMALL_LEVEL } else { DEFAULT_LEVEL };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().map_err(io::Error::other)?;
+        let (mut out, end) = (Vec::new(), Mutex::new(0u64));
+        for (number, run) in runs.iter().enumerate() {
+            let (old, begins) = run.load(sources)?;
+            let differ = Differ::new(&old, &begins);
+            let one = |block: &Block| -> io::Result<Piece> {
+                let none = Piece { block: *block, run: number, patch: None };
+                if old.is_empty() {
+                    return Ok(none);
                 }
-            }
-            let patch = differ.diff(&plain, *place, level).map_err(io::Error::other)?;
-            Ok(Piece { chunks, plain: if patch.is_some() { Vec::new() } else { plain }, patch })
-        };
-        let run = || cuts(contents, total).par_iter().map(one).collect::<io::Result<Vec<Piece>>>();
-        match rayon::ThreadPoolBuilder::new().num_threads(self.threads).build() {
-            Ok(pool) => pool.install(run),
-            Err(_) => run(),
+                let (new, _) = plain.read(block)?;
+                let Some(patch) = differ.diff(&new, block.place, level).map_err(io::Error::other)? else {
+                    return Ok(none);
+                };
+                let len = patch.len() as u64;
+                let at = {
+                    let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
+                    *end += len;
+                    *end - len
+                };
+                to.write_at(&patch, at)?;
+                Ok(Piece { patch: Some((at, len)), ..none })
+            };
+            out.extend(pool.install(|| run.blocks.par_iter().map(one).collect::<io::Result<Vec<Piece>>>())?);
         }
+        Ok(out)
     }
 
     /// Puts the blocks; gives the segments.
     fn blocks(
         &mut self,
-        pieces: Vec<Piece>,
-        contents: &[Content],
-        extents: &[SourceRun],
+        pieces: &[Piece],
+        content: &Plain<'_>,
+        extents: &[Vec<SourceRun>],
+        patches: &dyn ScratchFile,
+        what: &str,
     ) -> Result<Vec<Segment>, BundleError> {
+        let input = |source| BundleError::Input { what: what.to_owned(), source };
         let (mut first, mut lens) = (None, Vec::new());
-        for Piece { chunks, plain, patch } in pieces {
+        for piece in pieces {
+            let (mut plain, chunks) = content.read(&piece.block).map_err(input)?;
             lens.extend(chunks.iter().map(|c| u64::from(c.len)));
-            let plain_len = chunks.iter().map(|c| c.len).sum();
-            let patch = patch.map(|stored| Patched { stored, plain_len, extents: extents.to_vec() });
+            let mut patch = None;
+            if let Some((at, len)) = piece.patch {
+                let plain_len = std::mem::take(&mut plain).len() as u32;
+                let mut stored = vec![0u8; len as usize];
+                patches.read_exact_at(&mut stored, at).map_err(BundleError::Scratch)?;
+                patch =
+                    Some(Patched { stored, plain_len, extents: extents.get(piece.run).cloned().unwrap_or_default() });
+            }
             let number = self.put.put_block(ReadyBlock { plain, chunks, patch })?;
             first.get_or_insert(number);
         }
+        let contents = content.contents;
         let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
         let mut segments = Vec::new();
         for content in contents {
@@ -199,9 +275,9 @@ impl Shrinking<'_, '_> {
     }
 }
 
-/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`apart::old`]. A large
+/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`runs::whole`]. A large
 /// stream begins a block.
-fn cuts(contents: &[Content], total: u64) -> Vec<(u64, u64, u64)> {
+fn cuts(contents: &[Content], total: u64) -> Vec<Block> {
     let block = u64::from(limits::BLOCK_PLAIN);
     let large = |c: &&Content| c.stream.is_some() && c.len >= LARGE;
     let mut bounds: BTreeMap<u64, u64> = BTreeMap::from([(0, 0)]);
@@ -214,8 +290,11 @@ fn cuts(contents: &[Content], total: u64) -> Vec<(u64, u64, u64)> {
     let ends = bounds.keys().copied().skip(1).chain([total]);
     let runs = bounds.iter().zip(ends).filter(|((from, _), end)| *from < end);
     runs.flat_map(|((from, place), end)| {
-        (0..(end - from).div_ceil(block))
-            .map(move |n| (from + n * block, end.min(from + (n + 1) * block), place + n * block))
+        (0..(end - from).div_ceil(block)).map(move |n| Block {
+            start: from + n * block,
+            end: end.min(from + (n + 1) * block),
+            place: place + n * block,
+        })
     })
     .collect()
 }
@@ -292,11 +371,11 @@ impl Read for Again<'_> {
 
 impl Put for Shrinking<'_, '_> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
-        let Some((old, blobs)) = self.pairs.of(blob) else {
+        if !self.pairs.may_have(blob) {
             return self.put.put(blob, what, verbatim, bytes);
-        };
+        }
         let file = Box::new(Spooled(spool(blob, what, bytes)?));
-        match self.shrink(blob, what, file, &old, blobs)? {
+        match self.shrink(blob, what, file)? {
             (true, _) => Ok(()),
             (false, file) => self.put.put(blob, what, verbatim, &mut Again { of: &*file, at: 0, len: blob.len }),
         }

@@ -28,9 +28,10 @@ pub struct Differ<'a> {
 }
 
 impl<'a> Differ<'a> {
-    /// Indexes old content.
-    pub fn new(old: &'a [u8]) -> Differ<'a> {
-        Differ { old, index: Index::new(old), regions: executable::regions(old) }
+    /// Indexes old content. `begins`: where parts of it begin, ascending; executables are looked for at these places and at
+    /// multiples of 512 from them on, where tar archives have files.
+    pub fn new(old: &'a [u8], begins: &[usize]) -> Differ<'a> {
+        Differ { old, index: Index::new(old), regions: executable::regions(old, begins) }
     }
 
     /// The stored form of a patch that makes `new`, a part of the new content that begins at `start` of it; proven by

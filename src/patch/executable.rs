@@ -15,10 +15,11 @@ const REGIONS: usize = 1 << 16;
 /// Bytes of a section's name that are looked at.
 const NAME: usize = 16;
 
-/// Regions of all executables in `old`, ascending and without overlap.
-pub fn regions(old: &[u8]) -> Vec<Region> {
+/// Regions of all executables in `old`, whose parts begin at `begins`; ascending and without overlap.
+pub fn regions(old: &[u8], begins: &[usize]) -> Vec<Region> {
     let mut found = Vec::new();
-    for start in (0..old.len()).step_by(STEP) {
+    let ends = begins.iter().skip(1).chain([&usize::MAX]);
+    for start in begins.iter().zip(ends).flat_map(|(from, to)| (*from..old.len().min(*to)).step_by(STEP)) {
         if found.len() >= REGIONS {
             break;
         }

@@ -30,7 +30,7 @@ mod matching;
 mod moves;
 mod number;
 mod old;
-mod similar;
+pub mod similar;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -39,5 +39,4 @@ pub use apply::apply;
 pub use diff::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 pub use error::PatchError;
 pub use old::{Extent, Joined, Old};
-pub use similar::{Candidate, Sketch, Sketcher, most_similar};
 pub use stored::{NAMES, PLAIN_LIMIT, STREAMS, Streams};

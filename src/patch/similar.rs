@@ -1,34 +1,52 @@
-//! A *sketch* is a small sample of content that tells how much of it other content has, too.
+//! *Samples* are hashes of a few runs of content. Contents that share runs share samples, in the same measure, wherever the
+//! runs lie.
 //!
-//! It chooses old content for the differ; a bad choice makes patches larger, never wrong. Not part of the specification.
+//! They choose old content for the differ; a bad choice makes patches larger, never wrong. Not part of the specification.
 
 // The table has an entry for every byte.
 #![allow(clippy::indexing_slicing, clippy::as_conversions)]
 
-/// Values of a sketch: 64 tell a resemblance to about an eighth, in 512 bytes.
-const VALUES: usize = 64;
-/// Content whose sketches share fewer values is not alike: by accident they share none.
-const ALIKE: usize = 2;
+/// Bytes of a run: whatever has so many in common is also found by an anchor.
+const RUN: u64 = 32;
+/// Of content up to [`SHORT`] one run in 64 is a sample, of longer one in 1024, and of more than 2 GiB fewer, so that samples
+/// are at most about two millions.
+const SHORT: u64 = 1 << 20;
+const MANY: u64 = 2 << 30;
 
-/// The 64 smallest values that runs of 32 bytes hash to, ascending (Broder's bottom-k sketch). Content that is cut
-/// elsewhere or moved has the same values.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sketch(Vec<u64>);
+/// The bits that are 0 at the top of every sample of content of `len` bytes. Samples of one density are a part of those of a
+/// higher one.
+pub fn density(len: u64) -> u32 {
+    match len {
+        0..=SHORT => 6,
+        _ => len.div_ceil(MANY).next_power_of_two().trailing_zeros().saturating_add(10),
+    }
+}
 
-/// Makes a sketch while content streams by.
-#[derive(Debug, Clone, Default)]
-pub struct Sketcher {
-    gear: u32,
+/// Whether a sample belongs to those of that density.
+pub fn is_sample(value: u64, density: u32) -> bool {
+    value.leading_zeros() >= density
+}
+
+/// A value for a name, which is a sample of every density.
+pub fn of_name(name: &[u8]) -> u64 {
+    name.iter().fold(0, |sum, byte| mix(sum ^ u64::from(*byte))) >> 32
+}
+
+/// Takes samples while content streams by.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    gear: u64,
     seen: u64,
-    least: Vec<u64>,
+    last: u64,
+    density: u32,
 }
 
 /// What a byte adds to the rolling hash; every bit of it has left after 32 bytes.
-const GEAR: [u32; 256] = {
+const GEAR: [u64; 256] = {
     let mut table = [0; 256];
     let mut n = 0;
     while n < 256 {
-        table[n as usize] = (mix(n) >> 32) as u32;
+        table[n as usize] = mix(n);
         n += 1;
     }
     table
@@ -43,84 +61,39 @@ const fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-impl Sketcher {
-    /// Takes the next bytes of the content.
-    pub fn update(&mut self, bytes: &[u8]) {
+impl Sampler {
+    /// One that takes samples of that density.
+    pub fn new(density: u32) -> Sampler {
+        Sampler { gear: 0, seen: 0, last: u64::MAX, density }
+    }
+
+    /// Takes the next bytes of the content, and gives each sample in them with the place behind its run. Of a sample that
+    /// comes again and again, as in zeros, the first is given.
+    pub fn update(&mut self, bytes: &[u8], mut take: impl FnMut(u64, u64)) {
         for byte in bytes {
-            self.gear = self.gear.wrapping_shl(1).wrapping_add(GEAR[usize::from(*byte)]);
+            self.gear = self.gear.wrapping_shl(2).wrapping_add(GEAR[usize::from(*byte)]);
             self.seen = self.seen.saturating_add(1);
-            if self.seen >= 32 {
-                self.offer(mix(self.gear.into()));
+            if is_sample(self.gear, self.density) && self.seen >= RUN && self.gear != self.last {
+                self.last = self.gear;
+                take(self.gear, self.seen);
             }
         }
     }
-
-    fn offer(&mut self, value: u64) {
-        let full = self.least.len() == VALUES;
-        if full && self.least.last().is_some_and(|last| value >= *last) {
-            return;
-        }
-        if let Err(at) = self.least.binary_search(&value) {
-            if full {
-                self.least.pop();
-            }
-            self.least.insert(at, value);
-        }
-    }
-
-    /// The sketch of all that was taken. Content of less than 32 bytes has an empty one.
-    pub fn finish(self) -> Sketch {
-        Sketch(self.least)
-    }
-}
-
-impl Sketch {
-    /// Of the 64 smallest values of both together, how many are in both: 64 times the share of runs that both have.
-    pub fn resemblance(&self, other: &Sketch) -> usize {
-        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
-        let mut both = 0usize;
-        for _ in 0..VALUES {
-            let Some(least) = [a.peek(), b.peek()].into_iter().flatten().min().map(|v| **v) else { break };
-            let (in_a, in_b) = (a.next_if_eq(&&least).is_some(), b.next_if_eq(&&least).is_some());
-            both = both.saturating_add(usize::from(in_a && in_b));
-        }
-        both
-    }
-}
-
-/// Content that may be new or old: what is known of it without reading it again.
-#[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    /// Its kind: layer of an image, wheel, binary.
-    pub kind: &'a str,
-    /// Its name without a version: an image and a layer's number, a package, a path.
-    pub name: &'a str,
-    /// Its length, expanded.
-    pub size: u64,
-    /// Its sketch.
-    pub sketch: &'a Sketch,
-}
-
-/// The number of the old content that is most like `new`: of those of its kind and name, if there are any, else of those
-/// that share runs with it; the one that shares most, then the one of the nearest size, then the first.
-pub fn most_similar(new: &Candidate<'_>, old: &[Candidate<'_>]) -> Option<usize> {
-    let rank = |o: &Candidate<'_>| {
-        let named = o.kind == new.kind && o.name == new.name;
-        let shared = new.sketch.resemblance(o.sketch);
-        (named || shared >= ALIKE).then_some((named, shared, std::cmp::Reverse(new.size.abs_diff(o.size))))
-    };
-    let ranked = old.iter().enumerate().filter_map(|(n, o)| Some((rank(o)?, std::cmp::Reverse(n))));
-    ranked.max().map(|(_, std::cmp::Reverse(n))| n)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
-    fn sketch(bytes: &[u8]) -> Sketch {
-        let mut s = Sketcher::default();
-        bytes.chunks(7).for_each(|c| s.update(c));
-        s.finish()
+    fn samples(bytes: &[u8], density: u32) -> BTreeSet<u64> {
+        let (mut sampler, mut out) = (Sampler::new(density), BTreeSet::new());
+        bytes.chunks(7).for_each(|c| {
+            sampler.update(c, |value, _| {
+                out.insert(value);
+            })
+        });
+        out
     }
 
     fn noise(seed: u64, len: u64) -> Vec<u8> {
@@ -128,36 +101,31 @@ mod tests {
     }
 
     #[test]
-    fn sketches_tell_how_much_is_shared() {
-        let a = noise(1, 100_000);
-        let half = [&noise(2, 50_000)[..], &a[..50_000]].concat();
-        let moved = [b"elsewhere", &a[..]].concat();
-        assert_eq!(sketch(&a).resemblance(&sketch(&a)), 64);
-        assert!(sketch(&a).resemblance(&sketch(&moved)) >= 62);
-        let third = sketch(&a).resemblance(&sketch(&half)); // half of each, so a third of both together
-        assert!((12..=32).contains(&third), "{third}");
-        assert_eq!(sketch(&a).resemblance(&sketch(&noise(3, 100_000))), 0);
-        assert_eq!(sketch(b"short").resemblance(&sketch(&a)), 0);
+    fn samples_tell_how_much_is_shared() {
+        let a = noise(1, 200_000);
+        let half = [&noise(2, 100_000)[..], &a[..100_000]].concat();
+        let all = samples(&a, 6);
+        let expected = 200_000 / 64;
+        assert!(all.len().abs_diff(expected) < expected / 8, "{}", all.len());
+        let shared = |other: &[u8]| samples(other, 6).intersection(&all).count();
+        assert!(shared(&[b"elsewhere", &a[..]].concat()) == all.len());
+        assert!(shared(&half).abs_diff(all.len() / 2) < all.len() / 8, "{}", shared(&half));
+        assert_eq!(shared(&noise(3, 200_000)), 0);
+        assert_eq!(shared(b"short"), 0);
+        assert!(samples(&vec![0; 100_000], 0).len() == 1);
     }
 
     #[test]
-    fn the_most_similar_is_chosen() {
-        let (a, b, c) = (noise(1, 9000), noise(2, 9000), noise(3, 9000));
-        let near = [&a[..8000], &c[..1000]].concat();
-        let (sa, sb, sc, sn) = (sketch(&a), sketch(&b), sketch(&c), sketch(&near));
-        let of = |name, sketch, size| Candidate { kind: "layer", name, size, sketch };
-        let new = of("x", &sa, 9000);
-        for (old, expect) in [
-            (vec![], None),
-            (vec![of("y", &sb, 9000)], None),
-            (vec![of("y", &sb, 9000), of("z", &sn, 9000)], Some(1)),
-            (vec![of("x", &sb, 9000), of("z", &sn, 9000)], Some(0)),
-            (vec![of("x", &sb, 9000), of("x", &sn, 9000)], Some(1)),
-            (vec![of("x", &sb, 9), of("x", &sc, 8999)], Some(1)),
-            (vec![of("x", &sb, 9000), of("x", &sc, 9000)], Some(0)),
-            (vec![Candidate { kind: "wheel", ..of("x", &sb, 9000) }], None),
-        ] {
-            assert_eq!(most_similar(&new, &old), expect, "{old:?}");
+    fn a_lower_density_takes_a_part_of_a_higher_one() {
+        let a = noise(4, 300_000);
+        let (many, few) = (samples(&a, 6), samples(&a, 10));
+        assert!(!few.is_empty() && few.is_subset(&many) && few.len() < many.len() / 8);
+        assert!(
+            few.iter().all(|v| is_sample(*v, 10)) && many.iter().filter(|v| is_sample(**v, 10)).count() == few.len()
+        );
+        for (len, density) in [(0, 6), (SHORT, 6), (SHORT + 1, 10), (MANY, 10), (MANY + 1, 11), (u64::MAX, 43)] {
+            assert_eq!(super::density(len), density);
         }
+        assert!(is_sample(of_name(b"usr/bin/kubectl"), 32) && of_name(b"a") != of_name(b"b"));
     }
 }

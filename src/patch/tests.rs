@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// A patch of all of `new`, even where it does not pay.
 fn patch(old: &[u8], new: &[u8]) -> Vec<u8> {
-    Differ::new(old).streams(new, 0).encode(3).expect("compresses")
+    Differ::new(old, &[0]).streams(new, 0).encode(3).expect("compresses")
 }
 
 fn make(stored: &[u8], len: usize, old: &[u8]) -> Result<Vec<u8>, PatchError> {
@@ -160,7 +160,7 @@ fn program(seed: u64, functions: usize) -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn addresses_follow() {
     let (old, new) = program(7, 2000);
-    let differ = Differ::new(&old);
+    let differ = Differ::new(&old, &[0]);
     let streams = differ.streams(&new, 0);
     assert!(!streams.moves.is_empty());
     assert!(streams.fixes.len() < 4 * 2000, "{} fixes for 8000 calls and 2000 addresses", streams.fixes.len() / 4);
@@ -188,14 +188,14 @@ fn plain_cases() {
         assert!(stored.len() <= most, "{} bytes for {} of {}", stored.len(), new.len(), old.len());
         assert_eq!(make(&stored, new.len(), old).expect("applies"), new);
     }
-    assert!(Differ::new(&a).diff(&b, 0, 1).expect("differs").is_none(), "what does not pay is no patch");
+    assert!(Differ::new(&a, &[0]).diff(&b, 0, 1).expect("differs").is_none(), "what does not pay is no patch");
 }
 
 /// The parts of one content, made by any number of threads, are the same; and parts beyond the first know where they lie.
 #[test]
 fn threads_change_nothing() {
     let (old, new) = program(3, 3000);
-    let differ = Differ::new(&old);
+    let differ = Differ::new(&old, &[0]);
     let parts: Vec<(usize, &[u8])> = new.chunks(50_000).enumerate().map(|(n, p)| (n * 50_000, p)).collect();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("starts");

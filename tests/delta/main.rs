@@ -2,6 +2,7 @@
 
 #[path = "../bundles/mod.rs"]
 mod bundles;
+mod choice;
 mod crash;
 mod pairs;
 mod sites;

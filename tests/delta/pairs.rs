@@ -77,7 +77,7 @@ impl Dice {
 }
 
 /// A gzip file by an encoder that is known: a header of ten bytes, a stream of C zlib, a trailer that nobody checks.
-fn packed(plain: &[u8], level: u32) -> Vec<u8> {
+pub fn packed(plain: &[u8], level: u32) -> Vec<u8> {
     let family = FAMILIES.iter().find(|f| f.name == "zlib/1").expect("C zlib");
     let mut encoder = Identity::new(family, &[level, 8, 15, 0]).and_then(|i| i.start(None)).expect("a level");
     let mut out = BitWriter::default();
@@ -93,7 +93,7 @@ fn unpacked(content: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn described(path: &str, content: &[u8]) -> Described {
+pub fn described(path: &str, content: &[u8]) -> Described {
     Described {
         artifact: Artifact {
             kind: Kind::File,

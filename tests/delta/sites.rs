@@ -90,6 +90,49 @@ fn every_way_ends_in_the_same_site() {
     assert_eq!(status["current"], 3, "what was there already made no generation: {status}");
 }
 
+/// The packer has the first release in full and only a delta to the second: the third is differences from the second all the
+/// same.
+#[test]
+fn a_delta_is_a_base_together_with_its_own() {
+    let world = World::bare();
+    crate::world::copy(&world.at("v2"), &world.at("v3"));
+    let content = |n: usize| {
+        let mut bytes = crate::bundles::noise(11, 300_000);
+        (0..n).for_each(|n| bytes[1000 * n + 7] ^= 1);
+        bytes
+    };
+    for (n, version) in [(0, "v1"), (1, "v2"), (2, "v3")] {
+        world.write(&format!("{version}/outputs/files/grown.bin"), content(n));
+        if n > 0 {
+            let added = [crate::bundles::noise(12, 200_000), vec![n as u8; 9]].concat();
+            world.write(&format!("{version}/outputs/files/added.bin"), added);
+        }
+    }
+    pack(&world, "v1", 1, &["-o", "1.pouch"]).expect("1", 0, &[]);
+    pack(&world, "v3", 3, &["-o", "3.pouch"]).expect("3", 0, &[]);
+    delta(&world, "v2", 2, &["1.pouch"], "2d.pouch");
+    let size = |name: &str| fs::metadata(world.at(name)).expect(name).len();
+    for (bases, to) in [(["1.pouch", "2d.pouch"], "3a.pouch"), (["2d.pouch", "1.pouch"], "3b.pouch")] {
+        delta(&world, "v3", 3, &bases, to);
+    }
+    delta(&world, "v3", 3, &["2d.pouch"], "3c.pouch");
+    delta(&world, "v3", 3, &["1.pouch"], "3e.pouch");
+    for both in ["3a.pouch", "3b.pouch"].map(size) {
+        assert!(both + 250_000 < size("3c.pouch"), "{both} {}", size("3c.pouch"));
+        assert!(both + 150_000 < size("3e.pouch"), "{both} {}", size("3e.pouch"));
+    }
+    for (site, calls) in [
+        ("chain", &["1.pouch", "2d.pouch", "3a.pouch"][..]),
+        ("other", &["1.pouch", "2d.pouch", "3b.pouch"]),
+        ("full", &["1.pouch", "2d.pouch", "3.pouch"]),
+    ] {
+        world.site(site);
+        unpack(&world, site, calls).expect(site, 0, &[]);
+    }
+    assert_eq!(served(&world, "chain"), served(&world, "full"));
+    assert_eq!(served(&world, "other"), served(&world, "full"));
+}
+
 #[test]
 fn what_is_lacking_is_listed_before_anything_is_written() {
     let world = world();

@@ -9,7 +9,7 @@ use crate::digest::Blob;
 use crate::limits;
 use crate::model::Artifact;
 
-mod ar;
+pub(crate) mod ar;
 mod archive;
 pub mod control;
 #[cfg(test)]

@@ -180,6 +180,11 @@ pub fn is_primary(path: &[u8]) -> bool {
     path.starts_with(b"/etc/") || path == b"/usr/lib/sendmail" || path.windows(4).any(|w| w == b"bin/")
 }
 
+/// Where the payload of a package of `len` bytes begins; `None` where it is no rpm.
+pub(crate) fn payload(file: &mut dyn std::io::Read, len: u64) -> Option<u64> {
+    header::read(file, len).ok().map(|package| package.end)
+}
+
 /// Reads what the header says.
 pub fn derive(artifact: &Artifact, blobs: &dyn BlobReader) -> Result<Derived, KindError> {
     let blob = top(artifact)?;
