@@ -48,7 +48,7 @@ impl<'a, M: Medium, T: Sync> Chain<'a, M, T> {
 
 impl<M: Medium, T: Sync> BlobReader for Chain<'_, M, T> {
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
-        Ok(opened(blob, |out| self.copy(blob, out))?)
+        opened(blob, |out| self.copy(blob, out))
     }
 
     fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {

@@ -167,7 +167,7 @@ pub(super) fn opened_at(
 
 impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {
     fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
-        Ok(opened(blob, |out| self.copy(blob, out))?)
+        opened(blob, |out| self.copy(blob, out))
     }
 
     fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {

@@ -130,7 +130,7 @@ fn content_is_found_wherever_it_went() {
         ),
         (
             "an image renamed",
-            vec![image("r/app:1", &[a.clone(), b.clone()]), image("r/x:1", &[d.clone()])],
+            vec![image("r/app:1", &[a.clone(), b.clone()]), image("r/x:1", std::slice::from_ref(&d))],
             vec![image("elsewhere/tool:7", &[eb.clone(), ea.clone()])],
         ),
         ("layers swapped", vec![image("r/app:1", &[a.clone(), b.clone()])], vec![image("r/app:2", &[eb, ea.clone()])]),
@@ -143,7 +143,7 @@ fn content_is_found_wherever_it_went() {
             "a file of a tarball, then of a layer",
             vec![
                 file("nerdctl.tar.gz", &gz(&tar(&[("README", b"read"), ("bin/ctl", &a)]))),
-                image("r/app:1", &[d.clone()]),
+                image("r/app:1", std::slice::from_ref(&d)),
             ],
             vec![image("r/app:2", &[tar(&[("etc/x", &d), ("usr/bin/ctl", &ea)])])],
         ),
