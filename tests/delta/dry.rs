@@ -1,6 +1,6 @@
 //! A dry run says what the real run comes to, and keeps nothing.
 
-use crate::sites::{json, pack};
+use crate::sites::{json, pack, show};
 use crate::world::{World, snapshot};
 use pouch::bundle::{Bundle, Sealed};
 use pouch::fs::medium::FileMedium;
@@ -31,6 +31,19 @@ fn a_dry_run_is_exact() {
         assert_eq!(work.bases > 0, more.contains(&"--base"), "{work:?}");
         std::fs::remove_file(path).expect("removed");
     }
+    // The list's stream and version are defaults.
+    let named = |more: &[&str]| {
+        let all = ["--json", "pack", "v2/pouch.toml", "--sequence", "2", "-o", "named.pouch"];
+        let ran = world.run(&[&all, more].concat());
+        let shown = show(&world, "named.pouch");
+        (ran.expect("named", 0, &[]).err.clone(), shown["stream"].clone(), shown["version"].clone())
+    };
+    let (err, stream, version) = named(&[]);
+    assert!(!err.contains("packing list"), "{err}");
+    assert_eq!((stream, version), ("sample".into(), "1.2".into()));
+    let (err, stream, version) = named(&["--stream", "k8s", "--release-version", "9"]);
+    assert_eq!((stream, version), ("k8s".into(), "9".into()));
+    assert!(err.contains("has the stream \"sample\"") && err.contains("has the version \"1.2\""), "{err}");
     let text = world.run(&["pack", "v2/pouch.toml", "--sequence", "2", "--dry-run", "--quiet"]).out;
     assert!(text.contains("unpack    about ") && text.contains("nothing was written (dry run)"), "{text}");
 }

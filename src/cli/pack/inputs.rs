@@ -64,20 +64,21 @@ fn check_version(version: &str) -> Outcome {
     Err(Fail::usage(text).hint("give 1 to 64 printable characters, such as 2.29.1"))
 }
 
-/// Sources, and what the release is called by options, list and amended release.
+/// Sources, and what the release is called: by option or amended release, else by the list.
 pub fn read(args: &Pack, amended: Option<&Opened>) -> Result<Inputs, Fail> {
     let list = args.list.as_ref().or(args.add.as_ref()).map(|path| List::read(path)).transpose()?;
     let (stream, version) = list.as_ref().map(|l| (l.stream.clone(), l.version.clone())).unwrap_or_default();
-    let (sources, notes) = match (&args.kubespray_offline, list) {
+    let (sources, mut notes) = match (&args.kubespray_offline, list) {
         (Some(outputs), _) => kubespray::sources(outputs)?,
         (None, Some(list)) => (list.sources, vec![]),
         (None, None) => (vec![], vec![]),
     };
     let root = amended.map(|b| &b.release);
-    let stream = agreed("stream", [args.stream.clone(), stream, root.map(|r| r.stream.clone())])?;
+    let said = agreed("stream", args.stream.clone(), root.map(|r| r.stream.clone()))?;
+    let stream = or_listed("stream", said, stream, &mut notes);
     let stream = stream.ok_or_else(|| Fail::usage("the packing list names no stream").hint("give --stream S"))?;
-    let version = agreed("version", [args.version.clone(), version, None])?;
-    let epoch = agreed("epoch", [args.epoch, None, root.map(|r| r.epoch)])?.unwrap_or(0);
+    let version = or_listed("version", args.version.clone(), version, &mut notes);
+    let epoch = agreed("epoch", args.epoch, root.map(|r| r.epoch))?.unwrap_or(0);
     check_stream(&stream)?;
     version.as_deref().map_or(Ok(()), check_version)?;
     if let Some(old) = root {
@@ -86,16 +87,25 @@ pub fn read(args: &Pack, amended: Option<&Opened>) -> Result<Inputs, Fail> {
     Ok(Inputs { sources, notes, spec: ReleaseSpec { stream, epoch, sequence: args.sequence, version } })
 }
 
-/// The one value that option, list and amended release have, as far as they have any.
-fn agreed<T: PartialEq + std::fmt::Debug>(what: &str, said: [Option<T>; 3]) -> Result<Option<T>, Fail> {
-    let who = ["the command line", "the packing list", "the amended release"];
-    let mut told = said.into_iter().zip(who).filter_map(|(value, who)| Some((value?, who)));
-    let Some((first, by)) = told.next() else { return Ok(None) };
-    match told.find(|(value, _)| *value != first) {
-        Some((other, who)) => Err(Fail::usage(format!("{by} says {what} {first:?}, and {who} {other:?}"))
-            .hint(format!("leave one of them out, or make the {what} the same"))),
-        None => Ok(Some(first)),
+/// What the option says, or the amended release, which may not differ.
+fn agreed<T: PartialEq + std::fmt::Debug>(what: &str, option: Option<T>, old: Option<T>) -> Result<Option<T>, Fail> {
+    match (option, old) {
+        (Some(option), Some(old)) if option != old => {
+            let text = format!("the amended release has the {what} {old:?}, and --{what} is {option:?}");
+            Err(Fail::usage(text).hint(format!("leave out --{what}: an amended release is the next one of its stream")))
+        }
+        (option, old) => Ok(option.or(old)),
     }
+}
+
+/// A packing list gives defaults; that it said something else is told.
+fn or_listed(what: &str, said: Option<String>, listed: Option<String>, notes: &mut Vec<String>) -> Option<String> {
+    if let (Some(said), Some(listed)) = (&said, &listed)
+        && said != listed
+    {
+        notes.push(format!("the packing list has the {what} {listed:?}; the release has {said:?}"));
+    }
+    said.or(listed)
 }
 
 /// What the far side has: the releases that are built on, or what all receipts list; but for what need-lists name.
