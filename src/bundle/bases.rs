@@ -372,7 +372,8 @@ impl Inflating {
         let bytes = piece.get(inside(self.row.offset)..inside(end)).unwrap_or_default();
         if !self.begun {
             self.begun = true;
-            self.state = Some(Box::new((flate2::Decompress::new(false), vec![0u8; PIECE])));
+            let room = usize::try_from(self.row.plain_len).unwrap_or(PIECE).clamp(1, PIECE);
+            self.state = Some(Box::new((flate2::Decompress::new(false), vec![0u8; room])));
         }
         let Some(mut state) = self.state.take() else { return Ok(()) };
         if self.inflate(&mut state.0, &mut state.1, bytes, file)? {
