@@ -22,6 +22,7 @@ mod maker;
 mod materialize;
 mod prove;
 mod recipes;
+mod scratch;
 mod sealed;
 pub mod sizes;
 mod sources;
@@ -38,7 +39,7 @@ pub use extract::Extractor;
 pub use index::Bundle;
 pub use materialize::{BaseUse, BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};
-pub use writer::{Options, Prepared, Put, ReleaseSpec, Written, prepare, write};
+pub use writer::{Options, Prepared, Put, PutBlob, ReleaseSpec, Written, prepare, write};
 
 /// A file that is read by ranges, each range once.
 pub trait Medium: Sync {

@@ -281,8 +281,8 @@ pub struct Pack {
     /// Do not leave out what this list names: the JSON of a refusal by `unpack`
     #[arg(long, value_name = "LIST", requires = "base")]
     pub need: Vec<PathBuf>,
-    /// Take more time to make the differences from what --base has smaller
-    #[arg(long, requires = "base")]
+    /// Take more time, here and on the far side, for a smaller bundle
+    #[arg(long)]
     pub small: bool,
     /// Seal at once with this key; the seal lies inside the bundle
     #[arg(long, value_name = "KEY")]

@@ -2,10 +2,9 @@
 //!
 //! Which bytes resemble which is not decided here. Specified in `spec/bundle.md`, section "Deltas".
 
-use crate::bundle::{Bundle, BundleError, Medium, Put, ReadyBlock};
+use crate::bundle::{Bundle, BundleError, Medium, PutBlob};
 use crate::digest::{Blob, Digest};
 use crate::format::root::BaseRelease;
-use crate::format::section::Segment;
 use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::model::{Artifact, Described};
 use serde::{Deserialize, Serialize};
@@ -88,11 +87,11 @@ impl BlobReader for Several<'_> {
 
 /// Puts what the far side lacks, and leaves out the rest.
 pub(super) struct Leaving<'a, 'p> {
-    pub put: &'a mut (dyn Put + 'p),
+    pub put: &'a mut (dyn PutBlob + 'p),
     pub held: &'a Held,
 }
 
-impl Put for Leaving<'_, '_> {
+impl PutBlob for Leaving<'_, '_> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
         match self.held.has(blob) {
             true => self.put.leave_out(blob, what),
@@ -101,12 +100,6 @@ impl Put for Leaving<'_, '_> {
     }
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
         self.put.leave_out(blob, what)
-    }
-    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
-        self.put.put_block(block)
-    }
-    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
-        self.put.put_recipe(blob, what, segments)
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+mod ahead;
 mod apart;
 pub mod audit;
 pub mod complete;
 pub mod delta;
 pub mod diff;
 pub mod evidence;
+mod expand;
 pub mod export;
 pub mod pack;
 pub mod pairs;
@@ -20,6 +22,8 @@ pub mod sbom;
 pub mod scan;
 pub mod seal;
 pub mod shrink;
+mod spooled;
+mod streams;
 pub mod travel;
 pub mod unpack;
 pub mod visible;

@@ -4,6 +4,7 @@
 
 use crate::bundle::{self, BundleError, Options, Prepared, Put, ReleaseSpec, Written};
 use crate::class::{Class, Classified};
+use crate::codec::block;
 use crate::format::area::Signed;
 use crate::format::root::Total;
 use crate::model::{Catalog, Content, Context, Described, Plan, PlanError, ReleaseView, SiteConfig};
@@ -19,6 +20,9 @@ use crate::target::{self, TargetError};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Write;
+
+/// Threads that compress where size is all: each takes about 130 MiB, and all together stay below 3 GiB.
+const SMALL_THREADS: usize = 16;
 
 /// Why nothing was packed.
 #[derive(Debug, thiserror::Error)]
@@ -174,10 +178,11 @@ impl Survey {
         monitor.phase("packing", Some(prepared.root.bytes));
         let Beside { held, pairs, small } = beside;
         let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
-        let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
+        let (level, most) = if small { (block::SMALL_LEVEL, SMALL_THREADS) } else { (block::LEVEL, threads) };
+        let options = Options { threads: threads.min(most), level, against: &against };
         let feed = |put: &mut dyn Put| {
-            let mut shrinking = Shrinking { put, pairs, threads, small, found: Vec::new() };
-            payload.feed(&self.spools, &mut Leaving { put: &mut shrinking, held })
+            let shrinking = Shrinking { pairs, threads, small };
+            shrinking.feed(put, |put| payload.feed(&self.spools, &mut Leaving { put, held }))
         };
         Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }

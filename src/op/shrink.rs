@@ -5,13 +5,12 @@
 
 use super::apart::{self, Apart, LARGE};
 use super::parts::View;
-use crate::bundle::{BundleError, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
+use super::streams::Streams;
+use crate::bundle::{BundleError, Patched, Put, ReadyBlock, SourceRun};
 use crate::cbor::Bytes;
-use crate::deflate::family::Identity;
 use crate::deflate::list;
-use crate::deflate::recognise::{Options, recognise};
 use crate::deflate::replay::Stream;
-use crate::digest::{Blob, Digest, Hasher};
+use crate::digest::{Blob, Digest};
 use crate::format::section::Segment;
 use crate::format::table::ChunkRow;
 use crate::kind::{BlobReader, ReadAt};
@@ -21,11 +20,7 @@ use crate::op::pairs::Pairs;
 use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-
-const PIECE: usize = 256 << 10;
-/// Encoders that are tried first: those that were found last.
-const REMEMBERED: usize = 4;
+use std::io;
 
 /// How a release is packed beside what the far side has.
 #[derive(Clone, Copy)]
@@ -38,25 +33,22 @@ pub struct Beside<'a> {
     pub small: bool,
 }
 
-/// Puts blobs that have a pair as patches where that is shorter.
-pub struct Shrinking<'a, 'p> {
-    /// Takes what comes out.
-    pub put: &'a mut (dyn Put + 'p),
+/// Puts blobs that have a pair as patches where that is shorter. Where size is all, other blobs are expanded.
+#[derive(Clone, Copy)]
+pub struct Shrinking<'a> {
     /// What is compared with what.
     pub pairs: &'a Pairs<'a>,
     /// Threads.
     pub threads: usize,
     /// Whether size is all.
     pub small: bool,
-    /// Encoders found so far, the last one first.
-    pub found: Vec<Identity>,
 }
 
 /// A part of a new blob: its content is `from..from + len` of the joined content.
-struct Content {
+struct Content<'a> {
     from: u64,
     len: u64,
-    stream: Option<Stream>,
+    stream: Option<&'a Stream>,
 }
 
 /// A block of new content that is ready.
@@ -66,78 +58,42 @@ struct Piece {
     patch: Option<Vec<u8>>,
 }
 
-impl Shrinking<'_, '_> {
-    /// Puts a blob as a patch; `false` where that does not pay.
-    fn shrink(
-        &mut self,
+impl Shrinking<'_> {
+    /// Puts a blob as a patch; `false`, and nothing is put, where that does not pay.
+    pub(super) fn shrink(
+        &self,
+        put: &mut dyn Put,
         blob: &Blob,
         what: &str,
-        spooled: Box<dyn ReadAt>,
+        new: &Streams,
         old: &Blob,
         blobs: &dyn BlobReader,
-    ) -> Result<(bool, Box<dyn ReadAt>), BundleError> {
+    ) -> Result<bool, BundleError> {
         let input = |source| BundleError::Input { what: what.to_owned(), source };
-        let mut new = Apart::new(spooled, blob.len).map_err(input)?;
-        let contents = self.recognise(&mut new).map_err(input)?;
-        let total: u64 = contents.iter().map(|c| c.len).sum();
-        let stays: u64 = new.parts.iter().filter(|p| p.plain.is_none()).map(|p| p.len).sum();
-        let compressed = crate::source::read::is_compressed(&first(&*new.blob, blob.len).map_err(input)?);
-        if compressed && stays.saturating_mul(2) > blob.len {
-            return Ok((false, new.blob)); // most of it is compressed by nobody we know
+        let compressed = crate::source::read::is_compressed(&first(&*new.apart.blob, blob.len).map_err(input)?);
+        if compressed && new.unknown().saturating_mul(2) > blob.len {
+            return Ok(false); // most of it is compressed by nobody we know
         }
-        let Ok(Some(opened)) = blobs.open_at(old) else { return Ok((false, new.blob)) };
+        let Ok(Some(opened)) = blobs.open_at(old) else { return Ok(false) };
         let taken = Apart::new(opened, old.len).map_err(input)?;
-        let Some((bytes, extents)) = apart::old(&taken, old).map_err(input)? else { return Ok((false, new.blob)) };
-        let views: Vec<View<'_>> = new.parts.iter().map(|p| new.view(p)).collect();
+        let Some((bytes, extents)) = apart::old(&taken, old).map_err(input)? else { return Ok(false) };
+        let contents = contents(new);
         let level = if self.small { SMALL_LEVEL } else { DEFAULT_LEVEL };
-        let pieces = self.pieces(&views, &contents, total, &bytes, level).map_err(input)?;
+        let pieces = self.pieces(&new.apart, &contents, &bytes, level).map_err(input)?;
         drop(bytes);
         let size: u64 =
             pieces.iter().map(|p| p.patch.as_ref().map_or(p.plain.len() as u64 / 2, |s| s.len() as u64)).sum();
         if size.saturating_mul(20) > blob.len.saturating_mul(19) {
-            return Ok((false, new.blob));
+            return Ok(false);
         }
-        let segments = self.blocks(pieces, &contents, &extents)?;
-        self.put.put_recipe(blob, what, segments)?;
-        Ok((true, new.blob))
+        let segments = blocks(put, pieces, &contents, &extents)?;
+        put.put_recipe(blob, what, segments)?;
+        Ok(true)
     }
 
-    /// Finds the encoders of all streams; a stream of none of ours becomes bytes as they are.
-    fn recognise(&mut self, new: &mut Apart) -> io::Result<Vec<Content>> {
-        let (mut out, mut from) = (Vec::new(), 0u64);
-        for n in 0..new.parts.len() {
-            let Some(part) = new.parts.get(n).copied() else { break };
-            let mut stream = None;
-            if part.plain.is_some() {
-                let compressed = View { of: &*new.blob, at: part.offset, len: part.len };
-                let options = Options { first: self.found.clone(), threads: self.threads, ..Options::default() };
-                stream = recognise(&compressed, &new.view(&part), &options).map_err(io::Error::other)?;
-                if stream.is_none()
-                    && let Some(slot) = new.parts.get_mut(n)
-                {
-                    slot.plain = None;
-                }
-            }
-            if let Some(found) = &stream {
-                self.found.retain(|i| *i != found.identity);
-                self.found.insert(0, found.identity.clone());
-                self.found.truncate(REMEMBERED);
-            }
-            let len = new.parts.get(n).map_or(0, |p| new.view(p).len);
-            out.push(Content { from, len, stream });
-            from += len;
-        }
-        Ok(out)
-    }
-
-    fn pieces(
-        &self,
-        views: &[View<'_>],
-        contents: &[Content],
-        total: u64,
-        old: &[u8],
-        level: i32,
-    ) -> io::Result<Vec<Piece>> {
+    fn pieces(&self, new: &Apart, contents: &[Content<'_>], old: &[u8], level: i32) -> io::Result<Vec<Piece>> {
+        let views: Vec<View<'_>> = new.parts.iter().map(|p| new.view(p)).collect();
+        let total: u64 = contents.iter().map(|c| c.len).sum();
         let differ = Differ::new(old);
         let one = |(start, end, place): &(u64, u64, u64)| -> io::Result<Piece> {
             let (start, end) = (*start, *end);
@@ -160,50 +116,61 @@ impl Shrinking<'_, '_> {
             Err(_) => run(),
         }
     }
+}
 
-    /// Puts the blocks; gives the segments.
-    fn blocks(
-        &mut self,
-        pieces: Vec<Piece>,
-        contents: &[Content],
-        extents: &[SourceRun],
-    ) -> Result<Vec<Segment>, BundleError> {
-        let (mut first, mut lens) = (None, Vec::new());
-        for Piece { chunks, plain, patch } in pieces {
-            lens.extend(chunks.iter().map(|c| u64::from(c.len)));
-            let plain_len = chunks.iter().map(|c| c.len).sum();
-            let patch = patch.map(|stored| Patched { stored, plain_len, extents: extents.to_vec() });
-            let number = self.put.put_block(ReadyBlock { plain, chunks, patch })?;
-            first.get_or_insert(number);
-        }
-        let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
-        let mut segments = Vec::new();
-        for content in contents {
-            let (begin, mut left) = (number, content.len);
-            while left > 0 {
-                left = left.saturating_sub(lens.next().unwrap_or(left));
-                number += 1;
-            }
-            let chunks = Segment::Chunks { first: begin, count: number - begin };
-            segments.push(match &content.stream {
-                None => chunks,
-                Some(stream) => Segment::Replay {
-                    encoder: stream.identity.row(),
-                    checkpoints: Bytes(list::encode(&stream.checkpoints)),
-                    len: stream.compressed,
-                    parts: vec![chunks],
-                },
-            });
-        }
-        Ok(merged(segments))
+/// The parts of a blob, one after another.
+fn contents(new: &Streams) -> Vec<Content<'_>> {
+    let mut from = 0u64;
+    let place = |(part, stream)| {
+        let content = Content { from, len: new.apart.view(part).len, stream: Option::as_ref(stream) };
+        from += content.len;
+        content
+    };
+    new.apart.parts.iter().zip(&new.of).map(place).collect()
+}
+
+/// Puts the blocks; gives the segments.
+fn blocks(
+    put: &mut dyn Put,
+    pieces: Vec<Piece>,
+    contents: &[Content<'_>],
+    extents: &[SourceRun],
+) -> Result<Vec<Segment>, BundleError> {
+    let (mut first, mut lens) = (None, Vec::new());
+    for Piece { chunks, plain, patch } in pieces {
+        lens.extend(chunks.iter().map(|c| u64::from(c.len)));
+        let plain_len = chunks.iter().map(|c| c.len).sum();
+        let patch = patch.map(|stored| Patched { stored, plain_len, extents: extents.to_vec() });
+        let number = put.put_block(ReadyBlock { plain, chunks, patch })?;
+        first.get_or_insert(number);
     }
+    let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
+    let mut segments = Vec::new();
+    for content in contents {
+        let (begin, mut left) = (number, content.len);
+        while left > 0 {
+            left = left.saturating_sub(lens.next().unwrap_or(left));
+            number += 1;
+        }
+        let chunks = Segment::Chunks { first: begin, count: number - begin };
+        segments.push(match &content.stream {
+            None => chunks,
+            Some(stream) => Segment::Replay {
+                encoder: stream.identity.row(),
+                checkpoints: Bytes(list::encode(&stream.checkpoints)),
+                len: stream.compressed,
+                parts: vec![chunks],
+            },
+        });
+    }
+    Ok(merged(segments))
 }
 
 /// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`apart::old`]. A large
 /// stream begins a block.
-fn cuts(contents: &[Content], total: u64) -> Vec<(u64, u64, u64)> {
+fn cuts(contents: &[Content<'_>], total: u64) -> Vec<(u64, u64, u64)> {
     let block = u64::from(limits::BLOCK_PLAIN);
-    let large = |c: &&Content| c.stream.is_some() && c.len >= LARGE;
+    let large = |c: &&Content<'_>| c.stream.is_some() && c.len >= LARGE;
     let mut bounds: BTreeMap<u64, u64> = BTreeMap::from([(0, 0)]);
     let mut place = 0;
     for content in contents.iter().filter(large) {
@@ -240,74 +207,4 @@ fn first(blob: &dyn ReadAt, len: u64) -> io::Result<Vec<u8>> {
     let mut head = vec![0u8; len.min(8) as usize];
     blob.read_exact_at(&mut head, 0)?;
     Ok(head)
-}
-
-/// Copies a blob to where it can be read at any place, and sees that it is the one announced.
-fn spool(blob: &Blob, what: &str, bytes: &mut dyn Read) -> Result<Box<dyn ScratchFile>, BundleError> {
-    let input = |source| BundleError::Input { what: what.to_owned(), source };
-    let file = temporary().map_err(BundleError::Scratch)?;
-    let (mut buf, mut at, mut hasher) = (vec![0u8; PIECE], 0u64, Hasher::new());
-    loop {
-        let n = match bytes.read(&mut buf) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(input(e)),
-        };
-        let piece = buf.get(..n).unwrap_or_default();
-        hasher.update(piece);
-        file.write_at(piece, at).map_err(BundleError::Scratch)?;
-        at += n as u64;
-    }
-    match hasher.finish() {
-        now if now != *blob => Err(BundleError::Changed { what: what.to_owned(), was: *blob, now }),
-        _ => Ok(file),
-    }
-}
-
-/// A scratch file that is only read any more.
-struct Spooled(Box<dyn ScratchFile>);
-
-impl ReadAt for Spooled {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
-/// A file read from its beginning.
-struct Again<'a> {
-    of: &'a dyn ReadAt,
-    at: u64,
-    len: u64,
-}
-
-impl Read for Again<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = (self.len - self.at).min(buf.len() as u64);
-        self.of.read_exact_at(buf.get_mut(..n as usize).unwrap_or_default(), self.at)?;
-        self.at += n;
-        Ok(n as usize)
-    }
-}
-
-impl Put for Shrinking<'_, '_> {
-    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
-        let Some((old, blobs)) = self.pairs.of(blob) else {
-            return self.put.put(blob, what, verbatim, bytes);
-        };
-        let file = Box::new(Spooled(spool(blob, what, bytes)?));
-        match self.shrink(blob, what, file, &old, blobs)? {
-            (true, _) => Ok(()),
-            (false, file) => self.put.put(blob, what, verbatim, &mut Again { of: &*file, at: 0, len: blob.len }),
-        }
-    }
-    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
-        self.put.leave_out(blob, what)
-    }
-    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
-        self.put.put_block(block)
-    }
-    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
-        self.put.put_recipe(blob, what, segments)
-    }
 }

@@ -5,6 +5,7 @@ mod bundles;
 mod crash;
 mod pairs;
 mod sites;
+mod small;
 #[allow(dead_code)] // made for another test crate
 #[path = "../bad_input/world.rs"]
 mod world;
