@@ -385,7 +385,8 @@ class Reader:
             must((base, offset) >= before, "F35", "expansions out of order or overlapping")
             before = (base, offset + length)
         source_lengths = [n for _, n in bases] + [e[3] for e in expansions]
-        used, needed, families, replayed = set(), set(), set(), 0
+        used, needed, families, replays, uses = set(), set(), set(), [], 0
+        last = {}  # by chunk, its last use: uses are counted
 
         def take(source, offset, n, rule):
             must(source < len(source_lengths) and n and offset + n <= source_lengths[source], rule, "outside its source")
@@ -397,10 +398,10 @@ class Reader:
         counts = [int.from_bytes(b[5], "big") if b[4] == 2 else 0 for b in blocks]
         must(sum(counts) == len(extents), "F40", "another number of extents than the patches have")
         recipes = self.list(4, (int, [list]))
-        seen, following = set(), 0
+        seen, following, own = set(), 0, []
 
         def length_of(number, s, alone, inner):
-            nonlocal following, replayed
+            nonlocal following, uses
             must(s and type(s[0]) is int and s[0] < 4 and not (inner and s[0] in (1, 3)), "F26", "a segment that may not be there")
             is_a(s, [(int, int, int), (int, [U32], bytes, int, [list]), (int, int, int, int), (int,)][s[0]], "a segment")
             if s[0] == 0:
@@ -408,12 +409,17 @@ class Reader:
                 must(count >= 1 and first + count <= len(chunks), "F26", "a segment out of range")
                 must(first <= following, "F27", "chunks are first used out of order")
                 following = max(following, first + count)
+                for chunk in range(first, first + count):
+                    uses += 1
+                    last[chunk] = uses
+                    own.append((chunk, uses))
                 return sum(chunks[first:first + count])
             if s[0] == 1:
+                own.clear()
                 plain = sum(length_of(number, inside, False, True) for inside in s[4])
                 must(s[3] >= 1, "F41", "an empty replay")
                 families.add(check_encoder(s[1], s[2], plain, s[3]))
-                replayed += plain
+                replays.append((plain, own.copy()))
                 return s[3]
             must("base/1" in c[6], "F15", "a segment without its feature")
             if s[0] == 2:
@@ -438,7 +444,10 @@ class Reader:
         must(all(f in c[6] for f, u in is_used.items() if u), "F15", "a feature that is used and not listed")
         if not all(is_used.get(f) for f in c[6]):
             raise Refused("F15", "a feature is listed and not used", "unsupported")
-        must(sum(e[3] for e in expansions) + replayed == c[5], "F14", "scratch space of expansions and replays")
+        again = [any(last[chunk] != use for chunk, use in own) for _, own in replays]
+        kept = sum(plain for (plain, _), a in zip(replays, again) if a)
+        largest = max([plain for (plain, _), a in zip(replays, again) if not a], default=0)
+        must(sum(e[3] for e in expansions) + kept + largest == c[5], "F14", "scratch space of expansions and replays")
         lacking = sorted(b for b in needed | set(bases) if len(self.held.get(b[0], b"")) != b[1] or b[0] not in self.held)
         if lacking:  # R14
             self.result["lacking"] = [[d.hex(), n] for d, n in lacking]

@@ -9,6 +9,7 @@ use super::BundleError;
 use super::built::SourceRun;
 use crate::codec::block::{self, StoredBlock};
 use crate::codec::chunk;
+use crate::codec::members::{self, Members};
 use crate::digest::{Blob, Digest, HashingReader, hash_reader};
 use crate::format::FormatError;
 use crate::format::section::Segment;
@@ -140,6 +141,17 @@ impl Cutter {
             now if now != *blob => Err(BundleError::Changed { what: what.to_owned(), was: *blob, now }),
             _ => Ok(segments),
         }
+    }
+
+    /// Cuts bytes by their content into chunks that all blobs share; gives their segments.
+    pub fn shared(&mut self, reader: &mut dyn Read, emit: &mut Emit<'_>) -> io::Result<Vec<Segment>> {
+        if self.open_verbatim {
+            self.close(None, emit)?;
+            self.open_verbatim = false;
+        }
+        let mut segments = Vec::new();
+        self.cut(reader, emit, &mut segments, &|_| {})?;
+        Ok(segments)
     }
 
     /// Takes a block that is ready; gives the number of its first chunk.
@@ -290,7 +302,7 @@ impl Cutter {
         Ok(())
     }
 
-    /// A blob that is cut by its content.
+    /// Bytes that are cut by their content, and where large members of a tar begin and end.
     fn cut(
         &mut self,
         reader: &mut dyn Read,
@@ -300,8 +312,9 @@ impl Cutter {
     ) -> io::Result<()> {
         let mut buf: Vec<u8> = Vec::new();
         let (mut at, mut end) = (0usize, false);
+        let (mut members, mut place) = (Members::new(), 0u64);
         loop {
-            if !end && buf.len() - at < chunk::MAX {
+            if !end && buf.len() - at < chunk::MAX + members::UNIT {
                 buf.drain(..at);
                 at = 0;
                 let before = buf.len();
@@ -312,9 +325,11 @@ impl Cutter {
             if rest.is_empty() {
                 return Ok(());
             }
-            let len = chunk::first_cut(rest);
+            let mark = members.mark(place, rest).and_then(|mark| usize::try_from(mark - place).ok());
+            let len = chunk::first_cut(rest.get(..mark.unwrap_or(rest.len())).unwrap_or(rest));
             let (bytes, _) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             at += len;
+            place += len as u64;
             let digest = Digest::of(bytes);
             if let Some(number) = self.known.get(&digest) {
                 extend(segments, *number);

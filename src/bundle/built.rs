@@ -4,6 +4,7 @@
 //! "Deltas".
 
 use super::BundleError;
+use super::scratch;
 use crate::deflate::family::Identity;
 use crate::digest::Blob;
 use crate::format::FormatError;
@@ -56,17 +57,18 @@ impl Built {
         if !extents.is_empty() {
             requires.insert(PATCH.into());
         }
-        let mut scratch: u64 = expansions.iter().map(|row| row.plain_len).sum();
+        let mut before = vec![0u64];
+        before.extend(chunks.iter().scan(0u64, |sum, c| {
+            *sum += u64::from(c.len);
+            Some(*sum)
+        }));
+        let before = |chunk: u64| before.get(chunk as usize).copied().unwrap_or(0);
+        let expanded: u64 = expansions.iter().map(|row| row.plain_len).sum();
+        let scratch = expanded + scratch::of_replays(recipes, &before);
         for segment in recipes.iter().flat_map(|r| &r.segments) {
-            if let Segment::Replay { encoder, parts, .. } = segment {
+            if let Segment::Replay { encoder, .. } = segment {
                 let identity = Identity::parse(encoder).map_err(|e| FormatError::rule("a replay", e.to_string()))?;
                 requires.insert(replay(identity.family().name));
-                for part in parts {
-                    if let Segment::Chunks { first, count } = part {
-                        let own = chunks.iter().skip(*first as usize).take(*count as usize);
-                        scratch += own.map(|c| u64::from(c.len)).sum::<u64>();
-                    }
-                }
             }
         }
         let bases = bases.into_iter().map(BaseRow).collect();

@@ -7,7 +7,7 @@ use super::BundleError;
 use super::bases::{Bases, ScratchFile};
 use super::materialize::{BlobSink, Materialized, sink_error};
 use super::tables::{Tables, proven};
-use super::walk::{Hands, Home};
+use super::walk::{Hands, Home, Recent};
 use crate::buffer::Buffer;
 use crate::deflate::family::Identity;
 use crate::deflate::list;
@@ -37,14 +37,13 @@ pub(super) struct Maker<'a, S> {
     pub kept: Vec<bool>,
     pub threads: usize,
     pub done: Materialized,
-    block: Option<Block>,
+    blocks: Recent<Block>,
     blob: Option<Blob>,
     plain: Plain,
 }
 
-/// The block that came last.
+/// A block that came.
 struct Block {
-    number: usize,
     bytes: Buffer,
     /// Where each chunk begins, and where the last ends.
     starts: Vec<usize>,
@@ -77,12 +76,13 @@ impl<'a, S: BlobSink> Maker<'a, S> {
         threads: usize,
     ) -> Maker<'a, S> {
         let done = Materialized::default();
-        Maker { tables, bases, sink, next, kept, threads, done, block: None, blob: None, plain: Plain::default() }
+        let blocks = Recent::default();
+        Maker { tables, bases, sink, next, kept, threads, done, blocks, blob: None, plain: Plain::default() }
     }
 
-    /// The block that came last.
-    pub fn into_block(self) -> Option<(usize, Buffer)> {
-        self.block.map(|b| (b.number, b.bytes))
+    /// The block that was used last.
+    pub fn into_block(mut self) -> Option<(usize, Buffer)> {
+        self.blocks.front().map(|(number, block)| (*number, std::mem::take(&mut block.bytes)))
     }
 
     fn current(&self) -> Result<Blob, BundleError> {
@@ -108,40 +108,50 @@ impl<'a, S: BlobSink> Maker<'a, S> {
     /// A chunk of its own block. Chunks that follow each other there go out as one run.
     fn of_block(&mut self, number: u64) -> Result<(), BundleError> {
         let n = self.tables.blocks.block_of(number);
-        if self.block.as_ref().is_none_or(|b| b.number != n) {
+        if !self.is_last(n) {
             self.flush()?;
-            self.block = None; // before the next one is held
-            let (bytes, starts) = ((self.next)(n)?, self.tables.starts(n));
-            self.block = Some(Block { number: n, bytes, starts, run: 0..0 });
+            if !self.blocks.bring(n) {
+                let (bytes, starts) = ((self.next)(n)?, self.tables.starts(n));
+                self.blocks.add(n, Block { bytes, starts, run: 0..0 });
+            }
         }
         let first = self.tables.blocks.first_chunk.get(n).copied().unwrap_or(0);
         let at = usize::try_from(number - first).unwrap_or(usize::MAX);
-        let bounds = self.block.as_ref().and_then(|b| Some((*b.starts.get(at)?, *b.starts.get(at + 1)?)));
-        let (start, end) = bounds.ok_or_else(|| FormatError::rule("a block", "it lacks a chunk"))?;
-        if self.block.as_ref().is_some_and(|b| b.run.end != start) {
+        let lacks = || FormatError::rule("a block", "it lacks a chunk");
+        let bounds = |b: &Block| Some((*b.starts.get(at)?, *b.starts.get(at + 1)?));
+        let waits = self.blocks.front().and_then(|(_, b)| Some((b.run.clone(), bounds(b)?)));
+        let (run, (start, end)) = waits.ok_or_else(lacks)?;
+        if run.end != start {
             self.flush()?;
         }
-        if let Some(block) = &mut self.block {
+        if let Some((_, block)) = self.blocks.front() {
             block.run = if block.run.is_empty() { start..end } else { block.run.start..end };
         }
         Ok(())
     }
 
+    /// Whether block `n` is the one used last.
+    fn is_last(&mut self, n: usize) -> bool {
+        self.blocks.front().is_some_and(|(number, _)| *number == n)
+    }
+
     /// Puts the run of chunks that waits.
     fn flush(&mut self) -> Result<(), BundleError> {
-        let Some(mut block) = self.block.take() else { return Ok(()) };
-        let run = std::mem::take(&mut block.run);
+        let mut blocks = std::mem::take(&mut self.blocks); // while its bytes are put
         let mut done = Ok(());
-        if !run.is_empty() {
-            let blob = self.current()?;
-            let bytes = block.bytes.get(run).unwrap_or_default();
-            let whole = !self.plain.active && bytes.len() as u64 == blob.len;
-            done = match whole && proven(self.tables, block.number, &blob) {
-                true => self.sink.proven(bytes).map_err(sink_error(&blob)),
-                false => self.put(bytes),
-            };
+        if let Some((number, block)) = blocks.front() {
+            let run = std::mem::take(&mut block.run);
+            if !run.is_empty() {
+                let blob = self.current()?;
+                let bytes = block.bytes.get(run).unwrap_or_default();
+                let whole = !self.plain.active && bytes.len() as u64 == blob.len;
+                done = match whole && proven(self.tables, *number, &blob) {
+                    true => self.sink.proven(bytes).map_err(sink_error(&blob)),
+                    false => self.put(bytes),
+                };
+            }
         }
-        self.block = Some(block);
+        self.blocks = blocks;
         done
     }
 
@@ -171,7 +181,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
 
     fn chunk(&mut self, number: u64, home: Home) -> Result<(), BundleError> {
         let len = self.tables.chunk_len(number) as usize;
-        let here = self.block.as_ref().is_some_and(|b| b.number == self.tables.blocks.block_of(number));
+        let here = self.is_last(self.tables.blocks.block_of(number));
         if here || home == Home::Block {
             return self.of_block(number);
         }

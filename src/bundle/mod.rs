@@ -24,6 +24,7 @@ mod maker;
 mod materialize;
 mod prove;
 mod recipes;
+mod scratch;
 mod sealed;
 pub mod sizes;
 mod sources;
@@ -43,7 +44,7 @@ pub use index::Bundle;
 pub use materialize::{BaseUse, BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};
 pub use work::Work;
-pub use writer::{Options, Prepared, Put, ReleaseSpec, Written, prepare, write};
+pub use writer::{Options, Prepared, Put, PutBlob, ReleaseSpec, Written, prepare, write};
 
 /// A file that is read by ranges, each range once.
 pub trait Medium: Sync {

@@ -5,6 +5,7 @@
 use super::Medium;
 use super::index::Bundle;
 use super::maker;
+use super::scratch;
 use super::sources::Sources;
 use crate::deflate::family::FAMILIES;
 use crate::digest::Blob;
@@ -27,8 +28,8 @@ pub(super) struct Used {
     pub patch: bool,
     /// Families of encoders.
     pub families: BTreeSet<&'static str>,
-    /// Plain bytes of all replays.
-    pub replayed: u64,
+    /// Scratch space that replays take.
+    pub scratch: u64,
 }
 
 /// Every blob once; chunks first used in ascending order without a gap; sources there and used; lengths add up.
@@ -65,6 +66,7 @@ pub(super) fn check(
         return broken("a blob or a chunk has none".into());
     }
     sources.check_used(&walk.taken)?;
+    walk.used.scratch = scratch::of_replays(recipes, &|chunk| walk.offset(chunk));
     Ok(walk.used)
 }
 
@@ -118,7 +120,6 @@ impl<'a> Walk<'a> {
                 let plain = self.segments(blob, parts)?;
                 let stream = maker::parse(encoder, &checkpoints.0, *len, plain)?;
                 self.used.families.insert(stream.identity.family().name);
-                self.used.replayed = self.used.replayed.saturating_add(plain);
                 Ok(*len)
             }
             Segment::Itself => broken(format!("blob {blob} is its own base and is more than that")),
@@ -159,7 +160,7 @@ impl<M: Medium, T> Bundle<M, T> {
         if !unused.is_empty() {
             return Err(FormatError::Unused(unused));
         }
-        let scratch = sources.expanded_len().and_then(|n| n.checked_add(used.replayed));
+        let scratch = sources.expanded_len().and_then(|n| n.checked_add(used.scratch));
         match scratch == Some(self.carriage.scratch) {
             true => Ok(()),
             false => Err(FormatError::rule(

@@ -144,6 +144,45 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Blocks that are held at once. Streams, what lies between them, and what they share with others come by turns, from as many
+/// blocks; each would else be read again at each turn.
+const HELD: usize = 3;
+
+/// What is held of blocks, that of the one used last in front. The plan and the making hold the same.
+pub(super) struct Recent<B>(Vec<(usize, B)>);
+
+impl<B> Default for Recent<B> {
+    fn default() -> Recent<B> {
+        Recent(Vec::new())
+    }
+}
+
+impl<B> Recent<B> {
+    /// The block used last.
+    pub fn front(&mut self) -> Option<&mut (usize, B)> {
+        self.0.first_mut()
+    }
+
+    /// Brings a block to the front; `false`, with room for it, where it is not held.
+    pub fn bring(&mut self, number: usize) -> bool {
+        match self.0.iter().position(|(n, _)| *n == number).and_then(|at| self.0.get_mut(..=at)) {
+            Some(before) => {
+                before.rotate_right(1);
+                true
+            }
+            None => {
+                self.0.truncate(HELD - 1);
+                false
+            }
+        }
+    }
+
+    /// Takes a block to the front.
+    pub fn add(&mut self, number: usize, block: B) {
+        self.0.insert(0, (number, block));
+    }
+}
+
 /// Which blocks are read, in which order, and which plain bytes have to be kept for later.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -157,12 +196,13 @@ pub(super) struct Plan {
 
 pub(super) struct Planner<'a> {
     tables: &'a Tables,
+    recent: Recent<()>,
     pub plan: Plan,
 }
 
 impl<'a> Planner<'a> {
     pub fn new(tables: &'a Tables) -> Planner<'a> {
-        Planner { tables, plan: Plan::default() }
+        Planner { tables, recent: Recent::default(), plan: Plan::default() }
     }
 }
 
@@ -171,7 +211,8 @@ impl Hands for Planner<'_> {
         match home {
             Home::Block => {
                 let block = self.tables.blocks.block_of(number);
-                if self.plan.reads.last() != Some(&block) {
+                if !self.recent.bring(block) {
+                    self.recent.add(block, ());
                     self.plan.reads.push(block);
                 }
             }

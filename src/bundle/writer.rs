@@ -160,12 +160,18 @@ fn cut_table<R: Row>(rows: &[R]) -> Vec<(SectionKind, u32, Vec<u8>)> {
     rows.chunks(per_section).map(|c| (R::KIND, c.len() as u32, table::encode(c))).collect()
 }
 
-/// Takes the blobs of a release, each once, in the order in which they are to lie.
-pub trait Put {
+/// Takes the blobs of a release whole, each once, in the order in which they are to lie.
+pub trait PutBlob {
     /// Takes one blob: `what` names it in messages, `verbatim` keeps it whole (it is compressed already).
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError>;
     /// Leaves one blob out: whoever unpacks has it already.
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError>;
+}
+
+/// As [`PutBlob`], and takes parts of blobs that somebody else took apart.
+pub trait Put: PutBlob {
+    /// Cuts bytes by their content into chunks that all blobs share; gives their segments. `what` names the blob in messages.
+    fn put_shared(&mut self, what: &str, bytes: &mut dyn Read) -> Result<Vec<Segment>, BundleError>;
     /// Takes a block that is ready; gives the number of its first chunk.
     fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError>;
     /// Takes one blob as segments of chunks that were put before.
@@ -203,6 +209,12 @@ impl Producer<'_, '_> {
 }
 
 impl Put for Producer<'_, '_> {
+    fn put_shared(&mut self, what: &str, bytes: &mut dyn Read) -> Result<Vec<Segment>, BundleError> {
+        let feed = &mut self.feed;
+        let cut = self.cutter.shared(bytes, &mut |block| push(feed, block));
+        cut.map_err(|source| BundleError::Input { what: what.to_owned(), source })
+    }
+
     fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
         self.extents.extend(block.patch.iter().flat_map(|p| p.extents.iter().copied()));
         let feed = &mut self.feed;
@@ -215,7 +227,9 @@ impl Put for Producer<'_, '_> {
         self.recipes.push(Recipe { blob: number, segments });
         Ok(())
     }
+}
 
+impl PutBlob for Producer<'_, '_> {
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
         let blob_number = self.number(blob, what)?;
         self.monitor.advance(blob.len);

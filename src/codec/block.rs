@@ -12,6 +12,8 @@ use crate::limits;
 /// zstd's level for blocks. With a window over the whole block, level 1 is both smaller and faster than level 3 without
 /// (`spec/rationale.md`, "Blocks").
 pub const LEVEL: i32 = 1;
+/// zstd's level for blocks where size is all.
+pub const SMALL_LEVEL: i32 = 19;
 /// zstd's level for sections, which are small.
 pub const SECTION_LEVEL: i32 = 3;
 /// Window of blocks, log2: the whole block, so that repeats a few megabytes apart are found.

@@ -6,3 +6,4 @@
 
 pub mod block;
 pub mod chunk;
+pub mod members;

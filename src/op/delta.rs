@@ -2,11 +2,9 @@
 //!
 //! Which bytes resemble which is not decided here. Specified in `spec/bundle.md`, section "Deltas".
 
-use crate::bundle::{Bundle, BundleError, Medium, Put, ReadyBlock};
+use crate::bundle::{Bundle, BundleError, Medium, PutBlob};
 use crate::digest::{Blob, Digest};
 use crate::format::root::BaseRelease;
-use crate::format::section::Segment;
-use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::model::{Artifact, Described};
 use crate::op::have::{self, Have};
 use serde::{Deserialize, Serialize};
@@ -72,30 +70,13 @@ impl Held {
     }
 }
 
-/// Blobs of several readers.
-pub struct Several<'a>(pub Vec<&'a dyn BlobReader>);
-
-impl BlobReader for Several<'_> {
-    fn open(&self, blob: &Blob) -> Result<Box<dyn ReadSeek + '_>, KindError> {
-        let found = self.0.iter().find(|r| r.find(&blob.digest) == Some(*blob));
-        found.ok_or(KindError::MissingBlob(blob.digest))?.open(blob)
-    }
-    fn open_at(&self, blob: &Blob) -> Result<Option<Box<dyn ReadAt>>, KindError> {
-        let found = self.0.iter().find(|r| r.find(&blob.digest) == Some(*blob));
-        found.ok_or(KindError::MissingBlob(blob.digest))?.open_at(blob)
-    }
-    fn find(&self, digest: &Digest) -> Option<Blob> {
-        self.0.iter().find_map(|r| r.find(digest))
-    }
-}
-
 /// Puts what the far side lacks, and leaves out the rest.
 pub(super) struct Leaving<'a, 'p> {
-    pub put: &'a mut (dyn Put + 'p),
+    pub put: &'a mut (dyn PutBlob + 'p),
     pub held: &'a Held,
 }
 
-impl Put for Leaving<'_, '_> {
+impl PutBlob for Leaving<'_, '_> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
         match self.held.has(blob) {
             true => self.put.leave_out(blob, what),
@@ -104,12 +85,6 @@ impl Put for Leaving<'_, '_> {
     }
     fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
         self.put.leave_out(blob, what)
-    }
-    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
-        self.put.put_block(block)
-    }
-    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
-        self.put.put_recipe(blob, what, segments)
     }
 }
 

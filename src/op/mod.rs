@@ -2,6 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+mod ahead;
 pub mod amend;
 pub mod apart;
 pub mod audit;
@@ -9,6 +10,7 @@ pub mod complete;
 pub mod delta;
 pub mod diff;
 pub mod evidence;
+mod expand;
 pub mod export;
 pub mod have;
 pub mod pack;
@@ -25,6 +27,8 @@ pub mod sbom;
 pub mod scan;
 pub mod seal;
 pub mod shrink;
+mod spooled;
+mod streams;
 pub mod travel;
 mod units;
 pub mod unpack;

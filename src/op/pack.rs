@@ -3,8 +3,9 @@
 //! Inputs are read twice: the survey names every blob, the write stores it and notices what changed in between. What is kept of
 //! a release that is amended is no input: its blobs are left out, or come out of its bundle.
 
-use crate::bundle::{self, BundleError, Options, Prepared, Put, ReleaseSpec, Written};
+use crate::bundle::{self, BundleError, Options, Prepared, Put, PutBlob, ReleaseSpec, Written};
 use crate::class::{Class, Classified};
+use crate::codec::block;
 use crate::digest::Blob;
 use crate::format::area::Signed;
 use crate::format::root::{BaseRelease, Total};
@@ -23,6 +24,9 @@ use crate::target::{self, TargetError};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write};
+
+/// Threads that compress where size is all: each takes about 130 MiB, and all together stay below 3 GiB.
+const SMALL_THREADS: usize = 16;
 
 /// Why nothing was packed.
 #[derive(Debug, thiserror::Error)]
@@ -214,19 +218,22 @@ impl<'a> Survey<'a> {
         monitor.phase("packing", Some(prepared.root.bytes));
         let Beside { held, pairs, small } = beside;
         let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
-        let options = Options { threads, level: crate::codec::block::LEVEL, against: &against };
+        let (level, most) = if small { (block::SMALL_LEVEL, SMALL_THREADS) } else { (block::LEVEL, threads) };
+        let options = Options { threads: threads.min(most), level, against: &against };
         let feed = |put: &mut dyn Put| {
-            let mut shrinking = Shrinking { put, pairs, threads, small, found: Vec::new() };
-            let mut leaving = Leaving { put: &mut shrinking, held };
-            kept.iter().try_for_each(|blob| keep(blob, held, self.old, &mut leaving))?;
-            payload.feed(&self.spools, &mut leaving)
+            let shrinking = Shrinking { pairs, threads, small };
+            shrinking.feed(put, |put| {
+                let mut leaving = Leaving { put, held };
+                kept.iter().try_for_each(|blob| keep(blob, held, self.old, &mut leaving))?;
+                payload.feed(&self.spools, &mut leaving)
+            })
         };
         Ok(bundle::write(out, prepared, options, monitor, feed, sign)?)
     }
 }
 
 /// Leaves a blob of a kept artifact out, or takes it out of the old release's bundle.
-fn keep(blob: &Blob, held: &Held, old: Option<&dyn BlobReader>, put: &mut dyn Put) -> Result<(), BundleError> {
+fn keep(blob: &Blob, held: &Held, old: Option<&dyn BlobReader>, put: &mut dyn PutBlob) -> Result<(), BundleError> {
     let what = format!("{} of the old release", blob.digest.short());
     if held.has(blob) {
         return put.leave_out(blob, &what);

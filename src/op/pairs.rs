@@ -139,6 +139,11 @@ impl<'a> Pairs<'a> {
         Pairs { gone, named, table: Mutex::default(), open: Mutex::default(), bounds: Bounds::default() }
     }
 
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.gone.is_empty()
+    }
+
     /// Whether a new blob is to be looked at at all.
     pub fn may_have(&self, new: &Blob) -> bool {
         new.len >= LEAST && !self.gone.is_empty()

@@ -1,9 +1,10 @@
 //! The *payload* is the blobs of a release in the order in which they lie in a bundle, with where their bytes come from.
 //!
 //! The order depends on the release alone, never on where the inputs lie: first what is plain, in the order of the
-//! artifacts, then what comes out of compressed archives, one pass over each, then what is compressed already.
+//! artifacts, then what comes out of compressed archives, one pass over each, then what is compressed already: gzip files and zip
+//! archives first, so that what is expanded of them fills blocks with what was plain.
 
-use crate::bundle::{BundleError, Put};
+use crate::bundle::{BundleError, PutBlob};
 use crate::digest::Blob;
 use crate::parallel;
 use crate::source::spool::Spools;
@@ -11,6 +12,9 @@ use crate::source::{Compression, Found, Origin, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
+
+/// How gzip files and zip archives begin.
+const DEFLATED: [&[u8]; 2] = [b"\x1f\x8b", b"PK\x03\x04"];
 
 /// One blob with its origin and a name for messages.
 struct Item {
@@ -30,13 +34,14 @@ struct Archive {
 pub struct Payload {
     plain: Vec<Item>,
     archives: Vec<Archive>,
+    deflated: Vec<Item>,
     verbatim: Vec<Item>,
 }
 
 /// Orders the blobs of `found`, which must be in the release's order of artifacts.
 pub fn order(found: &[Found]) -> Result<Payload, BundleError> {
     let mut seen = BTreeSet::new();
-    let mut out = Payload { plain: vec![], archives: vec![], verbatim: vec![] };
+    let mut out = Payload { plain: vec![], archives: vec![], deflated: vec![], verbatim: vec![] };
     let mut archives: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for f in found {
         let artifact = &f.described.artifact;
@@ -59,9 +64,11 @@ pub fn order(found: &[Found]) -> Result<Payload, BundleError> {
                 continue;
             }
             let item = Item { blob: *blob, origin: origin.clone(), what };
-            match item.is_compressed()? {
-                true => out.verbatim.push(item),
-                false => out.plain.push(item),
+            let head = item.head()?;
+            match (read::is_compressed(&head), DEFLATED.iter().any(|magic| head.starts_with(magic))) {
+                (_, true) => out.deflated.push(item),
+                (true, false) => out.verbatim.push(item),
+                (false, false) => out.plain.push(item),
             }
         }
     }
@@ -84,24 +91,24 @@ impl Item {
         opened.map_err(|source| BundleError::Input { what: self.what.clone(), source })
     }
 
-    fn is_compressed(&self) -> Result<bool, BundleError> {
+    fn head(&self) -> Result<Vec<u8>, BundleError> {
         let mut head = Vec::new();
         let read = self.open()?.take(8).read_to_end(&mut head);
         read.map_err(|source| BundleError::Input { what: self.what.clone(), source })?;
-        Ok(read::is_compressed(&head))
+        Ok(head)
     }
 }
 
 impl Payload {
     /// Puts all blobs.
-    pub fn feed(&self, spools: &Spools, put: &mut dyn Put) -> Result<(), BundleError> {
+    pub fn feed(&self, spools: &Spools, put: &mut dyn PutBlob) -> Result<(), BundleError> {
         for item in &self.plain {
             put.put(&item.blob, &item.what, false, &mut item.open()?)?;
         }
         for archive in &self.archives {
             archive.feed(spools, put)?;
         }
-        for item in &self.verbatim {
+        for item in self.deflated.iter().chain(&self.verbatim) {
             put.put(&item.blob, &item.what, true, &mut item.open()?)?;
         }
         Ok(())
@@ -110,7 +117,7 @@ impl Payload {
 
 impl Archive {
     /// Expanding it is half the work: done ahead, where the survey did not keep what it made.
-    fn feed(&self, spools: &Spools, put: &mut dyn Put) -> Result<(), BundleError> {
+    fn feed(&self, spools: &Spools, put: &mut dyn PutBlob) -> Result<(), BundleError> {
         match spools.open(&self.path) {
             Some(mut kept) => self.feed_from(&mut kept, put),
             None => parallel::read_ahead(
@@ -120,7 +127,7 @@ impl Archive {
         }
     }
 
-    fn feed_from(&self, mut stream: &mut dyn Read, put: &mut dyn Put) -> Result<(), BundleError> {
+    fn feed_from(&self, mut stream: &mut dyn Read, put: &mut dyn PutBlob) -> Result<(), BundleError> {
         let input = |source| BundleError::Input { what: self.path.display().to_string(), source };
         let mut at = 0u64;
         for (offset, blob, what) in &self.members {

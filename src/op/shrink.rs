@@ -6,14 +6,13 @@
 use super::apart::{Apart, LARGE};
 use super::parts::View;
 use super::runs::{self, Block, Run, Source};
+use super::streams::Streams;
 use super::units::{Look, Mark};
 use crate::bundle::{BundleError, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
 use crate::cbor::Bytes;
-use crate::deflate::family::Identity;
 use crate::deflate::list;
-use crate::deflate::recognise::{Options, recognise};
 use crate::deflate::replay::Stream;
-use crate::digest::{Blob, Digest, Hasher};
+use crate::digest::{Blob, Digest};
 use crate::format::section::Segment;
 use crate::format::table::ChunkRow;
 use crate::kind::ReadAt;
@@ -23,12 +22,8 @@ use crate::op::pairs::Pairs;
 use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::sync::{Mutex, PoisonError};
-
-const PIECE: usize = 256 << 10;
-/// Encoders that are tried first: those that were found last.
-const REMEMBERED: usize = 4;
 
 /// How a release is packed beside what the far side has.
 #[derive(Clone, Copy)]
@@ -41,25 +36,42 @@ pub struct Beside<'a> {
     pub small: bool,
 }
 
-/// Puts blobs that have a pair as patches where that is shorter.
-pub struct Shrinking<'a, 'p> {
-    /// Takes what comes out.
-    pub put: &'a mut (dyn Put + 'p),
+/// Puts blobs that have a pair as patches where that is shorter. Where size is all, other blobs are expanded.
+#[derive(Clone, Copy)]
+pub struct Shrinking<'a> {
     /// What is compared with what.
     pub pairs: &'a Pairs<'a>,
     /// Threads.
     pub threads: usize,
     /// Whether size is all.
     pub small: bool,
-    /// Encoders found so far, the last one first.
-    pub found: Vec<Identity>,
 }
 
 /// A part of a new blob: its content is `from..from + len` of the joined content.
-struct Content {
+struct Content<'a> {
     from: u64,
     len: u64,
-    stream: Option<Stream>,
+    stream: Option<&'a Stream>,
+}
+
+/// Old content that a new blob is compared with.
+pub(super) struct Chosen {
+    /// Numbers of the old blobs, at least one, the most similar first.
+    numbers: Vec<usize>,
+    /// What is known of the new blob.
+    look: Look,
+    /// By part of the new blob: whether it is a stream.
+    opened: Vec<bool>,
+}
+
+impl Chosen {
+    /// For a new blob; `None` where there is none.
+    pub fn new(pairs: &Pairs<'_>, blob: &Blob, apart: &Apart, threads: usize) -> Result<Option<Chosen>, BundleError> {
+        let look = Look::new(apart).map_err(BundleError::Scratch)?;
+        let numbers = pairs.of(blob, &look, threads)?;
+        let opened = apart.parts.iter().map(|p| p.plain.is_some()).collect();
+        Ok((!numbers.is_empty()).then_some(Chosen { numbers, look, opened }))
+    }
 }
 
 /// A block of new content that was compared.
@@ -74,7 +86,7 @@ struct Piece {
 /// New content as it is compared: where its parts are read from, and which they are.
 struct Plain<'a> {
     views: Vec<View<'a>>,
-    contents: &'a [Content],
+    contents: &'a [Content<'a>],
 }
 
 impl Plain<'_> {
@@ -94,46 +106,40 @@ impl Plain<'_> {
     }
 }
 
-impl Shrinking<'_, '_> {
-    /// Puts a blob as a patch; `false` where that does not pay.
-    fn shrink(
-        &mut self,
+impl Shrinking<'_> {
+    /// Puts a blob as a patch; `false`, and nothing is put, where that does not pay.
+    pub(super) fn shrink(
+        &self,
+        put: &mut dyn Put,
         blob: &Blob,
         what: &str,
-        spooled: Box<dyn ReadAt>,
-    ) -> Result<(bool, Box<dyn ReadAt>), BundleError> {
+        new: &Streams,
+        chosen: &Chosen,
+    ) -> Result<bool, BundleError> {
         let input = |source| BundleError::Input { what: what.to_owned(), source };
-        let mut new = Apart::new(spooled, blob.len).map_err(input)?;
-        let look = Look::new(&new).map_err(input)?;
-        let chosen = self.pairs.of(blob, &look, self.threads)?;
-        if chosen.is_empty() {
-            return Ok((false, new.blob));
-        }
-        let opened: Vec<bool> = new.parts.iter().map(|p| p.plain.is_some()).collect();
-        let contents = self.recognise(&mut new).map_err(input)?;
-        let stays: u64 = new.parts.iter().filter(|p| p.plain.is_none()).map(|p| p.len).sum();
-        let compressed = crate::source::read::is_compressed(&first(&*new.blob, blob.len).map_err(input)?);
-        if compressed && stays.saturating_mul(2) > blob.len {
-            return Ok((false, new.blob)); // most of it is compressed by nobody we know
+        let compressed = crate::source::read::is_compressed(&first(&*new.apart.blob, blob.len).map_err(input)?);
+        if compressed && new.unknown().saturating_mul(2) > blob.len {
+            return Ok(false); // most of it is compressed by nobody we know
         }
         let mut sources = Vec::new();
-        for number in chosen {
-            let opened = self.pairs.open(number)?;
-            sources.extend(opened.map(|(blob, apart)| Source { number, blob, apart }));
+        for number in &chosen.numbers {
+            let opened = self.pairs.open(*number)?;
+            sources.extend(opened.map(|(blob, apart)| Source { number: *number, blob, apart }));
         }
-        let runs = self.runs(&sources, &look, &opened, &contents)?;
-        let plain = Plain { views: new.parts.iter().map(|p| new.view(p)).collect(), contents: &contents };
+        let contents = contents(new);
+        let runs = self.runs(&sources, &chosen.look, &chosen.opened, &contents)?;
+        let plain = Plain { views: new.apart.parts.iter().map(|p| new.apart.view(p)).collect(), contents: &contents };
         let patches = temporary().map_err(BundleError::Scratch)?;
         let pieces = self.pieces(&plain, &runs, &sources, &*patches).map_err(input)?;
         let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
         let size: u64 = pieces.iter().map(cost).sum();
         if pieces.iter().all(|p| p.patch.is_none()) || size.saturating_mul(20) > blob.len.saturating_mul(19) {
-            return Ok((false, new.blob));
+            return Ok(false);
         }
         let extents: Vec<Vec<SourceRun>> = runs.iter().map(|run| run.extents(&sources)).collect();
-        let segments = self.blocks(&pieces, &plain, &extents, &*patches, what)?;
-        self.put.put_recipe(blob, what, segments)?;
-        Ok((true, new.blob))
+        let segments = blocks(put, &pieces, &plain, &extents, &*patches, what)?;
+        put.put_recipe(blob, what, segments)?;
+        Ok(true)
     }
 
     /// What each block is compared with: everything, or where that is too long what has most in common with it. `opened`: which
@@ -143,7 +149,7 @@ impl Shrinking<'_, '_> {
         sources: &[Source],
         look: &Look,
         opened: &[bool],
-        contents: &[Content],
+        contents: &[Content<'_>],
     ) -> Result<Vec<Run>, BundleError> {
         let total: u64 = contents.iter().map(|c| c.len).sum();
         let blocks = cuts(contents, total);
@@ -159,34 +165,6 @@ impl Shrinking<'_, '_> {
         let mut marks: Vec<(u64, Mark)> = look.marks.iter().filter_map(place).collect();
         marks.sort_unstable_by_key(|(at, mark)| (*at, mark.value));
         Ok(runs::by_units(sources, &table, &marks, blocks, self.pairs.bounds))
-    }
-
-    /// Finds the encoders of all streams; a stream of none of ours becomes bytes as they are.
-    fn recognise(&mut self, new: &mut Apart) -> io::Result<Vec<Content>> {
-        let (mut out, mut from) = (Vec::new(), 0u64);
-        for n in 0..new.parts.len() {
-            let Some(part) = new.parts.get(n).copied() else { break };
-            let mut stream = None;
-            if part.plain.is_some() {
-                let compressed = View { of: &*new.blob, at: part.offset, len: part.len };
-                let options = Options { first: self.found.clone(), threads: self.threads, ..Options::default() };
-                stream = recognise(&compressed, &new.view(&part), &options).map_err(io::Error::other)?;
-                if stream.is_none()
-                    && let Some(slot) = new.parts.get_mut(n)
-                {
-                    slot.plain = None;
-                }
-            }
-            if let Some(found) = &stream {
-                self.found.retain(|i| *i != found.identity);
-                self.found.insert(0, found.identity.clone());
-                self.found.truncate(REMEMBERED);
-            }
-            let len = new.parts.get(n).map_or(0, |p| new.view(p).len);
-            out.push(Content { from, len, stream });
-            from += len;
-        }
-        Ok(out)
     }
 
     /// Compares blocks with old content, one run after another. Patches go to `to`.
@@ -225,61 +203,71 @@ impl Shrinking<'_, '_> {
         }
         Ok(out)
     }
+}
 
-    /// Puts the blocks; gives the segments.
-    fn blocks(
-        &mut self,
-        pieces: &[Piece],
-        content: &Plain<'_>,
-        extents: &[Vec<SourceRun>],
-        patches: &dyn ScratchFile,
-        what: &str,
-    ) -> Result<Vec<Segment>, BundleError> {
-        let input = |source| BundleError::Input { what: what.to_owned(), source };
-        let (mut first, mut lens) = (None, Vec::new());
-        for piece in pieces {
-            let (mut plain, chunks) = content.read(&piece.block).map_err(input)?;
-            lens.extend(chunks.iter().map(|c| u64::from(c.len)));
-            let mut patch = None;
-            if let Some((at, len)) = piece.patch {
-                let plain_len = std::mem::take(&mut plain).len() as u32;
-                let mut stored = vec![0u8; len as usize];
-                patches.read_exact_at(&mut stored, at).map_err(BundleError::Scratch)?;
-                patch =
-                    Some(Patched { stored, plain_len, extents: extents.get(piece.run).cloned().unwrap_or_default() });
-            }
-            let number = self.put.put_block(ReadyBlock { plain, chunks, patch })?;
-            first.get_or_insert(number);
+/// The parts of a blob, one after another.
+fn contents(new: &Streams) -> Vec<Content<'_>> {
+    let mut from = 0u64;
+    let place = |(part, stream)| {
+        let content = Content { from, len: new.apart.view(part).len, stream: Option::as_ref(stream) };
+        from += content.len;
+        content
+    };
+    new.apart.parts.iter().zip(&new.of).map(place).collect()
+}
+
+/// Puts the blocks; gives the segments.
+fn blocks(
+    put: &mut dyn Put,
+    pieces: &[Piece],
+    content: &Plain<'_>,
+    extents: &[Vec<SourceRun>],
+    patches: &dyn ScratchFile,
+    what: &str,
+) -> Result<Vec<Segment>, BundleError> {
+    let input = |source| BundleError::Input { what: what.to_owned(), source };
+    let (mut first, mut lens) = (None, Vec::new());
+    for piece in pieces {
+        let (mut plain, chunks) = content.read(&piece.block).map_err(input)?;
+        lens.extend(chunks.iter().map(|c| u64::from(c.len)));
+        let mut patch = None;
+        if let Some((at, len)) = piece.patch {
+            let plain_len = std::mem::take(&mut plain).len() as u32;
+            let mut stored = vec![0u8; len as usize];
+            patches.read_exact_at(&mut stored, at).map_err(BundleError::Scratch)?;
+            patch = Some(Patched { stored, plain_len, extents: extents.get(piece.run).cloned().unwrap_or_default() });
         }
-        let contents = content.contents;
-        let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
-        let mut segments = Vec::new();
-        for content in contents {
-            let (begin, mut left) = (number, content.len);
-            while left > 0 {
-                left = left.saturating_sub(lens.next().unwrap_or(left));
-                number += 1;
-            }
-            let chunks = Segment::Chunks { first: begin, count: number - begin };
-            segments.push(match &content.stream {
-                None => chunks,
-                Some(stream) => Segment::Replay {
-                    encoder: stream.identity.row(),
-                    checkpoints: Bytes(list::encode(&stream.checkpoints)),
-                    len: stream.compressed,
-                    parts: vec![chunks],
-                },
-            });
-        }
-        Ok(merged(segments))
+        let number = put.put_block(ReadyBlock { plain, chunks, patch })?;
+        first.get_or_insert(number);
     }
+    let contents = content.contents;
+    let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
+    let mut segments = Vec::new();
+    for content in contents {
+        let (begin, mut left) = (number, content.len);
+        while left > 0 {
+            left = left.saturating_sub(lens.next().unwrap_or(left));
+            number += 1;
+        }
+        let chunks = Segment::Chunks { first: begin, count: number - begin };
+        segments.push(match &content.stream {
+            None => chunks,
+            Some(stream) => Segment::Replay {
+                encoder: stream.identity.row(),
+                checkpoints: Bytes(list::encode(&stream.checkpoints)),
+                len: stream.compressed,
+                parts: vec![chunks],
+            },
+        });
+    }
+    Ok(merged(segments))
 }
 
 /// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`runs::whole`]. A large
 /// stream begins a block.
-fn cuts(contents: &[Content], total: u64) -> Vec<Block> {
+fn cuts(contents: &[Content<'_>], total: u64) -> Vec<Block> {
     let block = u64::from(limits::BLOCK_PLAIN);
-    let large = |c: &&Content| c.stream.is_some() && c.len >= LARGE;
+    let large = |c: &&Content<'_>| c.stream.is_some() && c.len >= LARGE;
     let mut bounds: BTreeMap<u64, u64> = BTreeMap::from([(0, 0)]);
     let mut place = 0;
     for content in contents.iter().filter(large) {
@@ -319,74 +307,4 @@ fn first(blob: &dyn ReadAt, len: u64) -> io::Result<Vec<u8>> {
     let mut head = vec![0u8; len.min(8) as usize];
     blob.read_exact_at(&mut head, 0)?;
     Ok(head)
-}
-
-/// Copies a blob to where it can be read at any place, and sees that it is the one announced.
-fn spool(blob: &Blob, what: &str, bytes: &mut dyn Read) -> Result<Box<dyn ScratchFile>, BundleError> {
-    let input = |source| BundleError::Input { what: what.to_owned(), source };
-    let file = temporary().map_err(BundleError::Scratch)?;
-    let (mut buf, mut at, mut hasher) = (vec![0u8; PIECE], 0u64, Hasher::new());
-    loop {
-        let n = match bytes.read(&mut buf) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(input(e)),
-        };
-        let piece = buf.get(..n).unwrap_or_default();
-        hasher.update(piece);
-        file.write_at(piece, at).map_err(BundleError::Scratch)?;
-        at += n as u64;
-    }
-    match hasher.finish() {
-        now if now != *blob => Err(BundleError::Changed { what: what.to_owned(), was: *blob, now }),
-        _ => Ok(file),
-    }
-}
-
-/// A scratch file that is only read any more.
-struct Spooled(Box<dyn ScratchFile>);
-
-impl ReadAt for Spooled {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
-/// A file read from its beginning.
-struct Again<'a> {
-    of: &'a dyn ReadAt,
-    at: u64,
-    len: u64,
-}
-
-impl Read for Again<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = (self.len - self.at).min(buf.len() as u64);
-        self.of.read_exact_at(buf.get_mut(..n as usize).unwrap_or_default(), self.at)?;
-        self.at += n;
-        Ok(n as usize)
-    }
-}
-
-impl Put for Shrinking<'_, '_> {
-    fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
-        if !self.pairs.may_have(blob) {
-            return self.put.put(blob, what, verbatim, bytes);
-        }
-        let file = Box::new(Spooled(spool(blob, what, bytes)?));
-        match self.shrink(blob, what, file)? {
-            (true, _) => Ok(()),
-            (false, file) => self.put.put(blob, what, verbatim, &mut Again { of: &*file, at: 0, len: blob.len }),
-        }
-    }
-    fn leave_out(&mut self, blob: &Blob, what: &str) -> Result<(), BundleError> {
-        self.put.leave_out(blob, what)
-    }
-    fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {
-        self.put.put_block(block)
-    }
-    fn put_recipe(&mut self, blob: &Blob, what: &str, segments: Vec<Segment>) -> Result<(), BundleError> {
-        self.put.put_recipe(blob, what, segments)
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::bundles::{Held, noise, text};
 use crate::pairs::{described, packed};
-use pouch::bundle::{self, Bundle, Options, Prepared, Put, ReleaseSpec, Sealed, Workplace, temporary};
+use pouch::bundle::{self, Bundle, Options, Prepared, Put, PutBlob, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::digest::Blob;
 use pouch::model::{Artifact, Described, Kind};
 use pouch::monitor::Silent;
@@ -53,8 +53,7 @@ fn write(
     pairs.bounds = bounds;
     let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_else(|| held.releases());
     let options = Options { threads, level: 1, against: if old.is_empty() { &[] } else { &against } };
-    let feed = |put: &mut dyn Put| {
-        let mut put = Shrinking { put, pairs: &pairs, threads, small: false, found: vec![] };
+    let given = |put: &mut dyn PutBlob| {
         for content in blobs(release) {
             let blob = Blob::of(&content);
             match held.has(&blob) {
@@ -64,6 +63,7 @@ fn write(
         }
         Ok(())
     };
+    let feed = |put: &mut dyn Put| Shrinking { pairs: &pairs, threads, small: false }.feed(put, given);
     let mut out = Vec::new();
     bundle::write(&mut out, &prepared, options, &Silent, feed, |_| Ok(vec![])).expect("writes");
     out

@@ -9,6 +9,7 @@ mod dry;
 mod have;
 mod pairs;
 mod sites;
+mod small;
 #[allow(dead_code)] // made for another test crate
 #[path = "../bad_input/world.rs"]
 mod world;

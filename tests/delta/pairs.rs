@@ -1,7 +1,7 @@
 //! Random pairs of small versions in memory: what comes out of the delta is what comes out of the full bundle.
 
 use crate::bundles::{Held, noise, read_with, text};
-use pouch::bundle::{self, Bundle, Options, Prepared, Put, ReleaseSpec, Sealed, Workplace, temporary};
+use pouch::bundle::{self, Bundle, Options, Prepared, Put, PutBlob, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::cbor::{Bytes, encode};
 use pouch::class::Class;
 use pouch::deflate::bits::BitWriter;
@@ -17,7 +17,7 @@ use pouch::relpath::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
-type Tree = BTreeMap<String, Vec<u8>>;
+pub type Tree = BTreeMap<String, Vec<u8>>;
 
 /// Numbers from a seed.
 struct Dice(u64);
@@ -110,7 +110,7 @@ pub fn described(path: &str, content: &[u8]) -> Described {
     }
 }
 
-fn prepared(tree: &Tree, sequence: u64) -> Prepared {
+pub fn prepared(tree: &Tree, sequence: u64) -> Prepared {
     let spec = ReleaseSpec { stream: "pairs".into(), epoch: 0, sequence, version: None };
     bundle::prepare(&spec, tree.iter().map(|(p, c)| described(p, c)).collect()).expect("prepares")
 }
@@ -122,8 +122,7 @@ fn bundle(tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Ve
     let pairs = Pairs::new(old, &described, held);
     let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
     let options = Options { threads: 1, level: 1, against: &against };
-    let feed = |put: &mut dyn Put| {
-        let mut put = Shrinking { put, pairs: &pairs, threads: 1, small: false, found: vec![] };
+    let blobs = |put: &mut dyn PutBlob| {
         let mut seen = BTreeSet::new();
         for (path, content) in tree {
             let blob = Blob::of(content);
@@ -136,6 +135,8 @@ fn bundle(tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Ve
         }
         Ok(())
     };
+    let shrinking = Shrinking { pairs: &pairs, threads: 1, small: false };
+    let feed = |put: &mut dyn Put| shrinking.feed(put, blobs);
     let mut out = Vec::new();
     bundle::write(&mut out, &prepared, options, &Silent, feed, |_| Ok(vec![])).expect("writes");
     out

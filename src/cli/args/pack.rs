@@ -73,7 +73,7 @@ pub struct Pack {
     /// Do not leave out what this list names: the JSON of a refusal by `unpack`
     #[arg(long, value_name = "LIST", requires = "old")]
     pub need: Vec<PathBuf>,
-    /// Take more time to make the bundle smaller
+    /// Take more time, here and on the far side, for a smaller bundle
     #[arg(long)]
     pub small: bool,
     /// Seal at once with this key; the seal lies inside the bundle

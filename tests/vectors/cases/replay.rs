@@ -75,6 +75,18 @@ fn replayed(segment: V) -> Forge {
     f
 }
 
+/// Two blobs, each of a stream of its own chunk.
+fn apart(scratch: u64) -> Forge {
+    let stream = &packed()[10..46];
+    let of = |chunk| replay(&ZLIB, &[], 36, vec![chunks(chunk, 1)]);
+    let second = [stream, b" more"].concat();
+    let files: [(&str, &[u8], Vec<V>); 2] = [("a", stream, vec![of(0)]), ("b", &second, vec![of(1), chunks(2, 1)])];
+    let mut f = delta(&[(0, &[WORDS, WORDS, b" more"])], &files);
+    f.features = vec!["replay/zlib/1"];
+    f.replayed = scratch;
+    f
+}
+
 fn words() -> V {
     replay(&ZLIB, &[], 36, vec![chunks(1, 1)])
 }
@@ -155,6 +167,8 @@ fn replays(book: &mut Book) {
             f
         },
     );
+    book.ok("ok-replay-scratch-longest", "F14", "two replays that share nothing: room for one of them", apart(51));
+    book.damaged_of(apart(51), "replay-scratch-sum", "F14", "room for both", |f| f.replayed = 102);
     for (name, rule, comment, segment) in [
         ("length-0", "F41", "a stream of no bytes", replay(&ZLIB, &[], 0, vec![chunks(1, 1)])),
         (
