@@ -88,6 +88,8 @@ pub const EVIDENCE: u64 = 16 << 20;
 pub const EVIDENCE_OF_A_RELEASE: u64 = 64 << 20;
 /// Statements of one folder, all together: texts and signatures.
 pub const STATEMENTS_OF_A_FOLDER: u64 = 64 << 20;
+/// The list of blobs beside a site's receipt: a line of at most 86 bytes each.
+pub const INVENTORY: u64 = 256 << 20;
 /// A packing list, policy or configuration file.
 pub const CONFIGURATION: u64 = 4 << 20;
 /// Format: bytes of an artifact's name, version, architecture, or of a label's key or value.

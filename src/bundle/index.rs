@@ -11,7 +11,7 @@ use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::area::Signed;
 use crate::format::frame::Form;
-use crate::format::root::{BASE, CarriageRoot, ReleaseRoot, Root, SectionRef};
+use crate::format::root::{BASE, BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef};
 use crate::format::section::{ArtifactRow, SectionKind, check_facts, decode_list};
 use crate::format::table::{self, Row};
 use crate::model::{Artifact, Content, Described, Plan};
@@ -61,6 +61,13 @@ impl<M: Medium, T> Bundle<M, T> {
     /// The ids.
     pub fn ids(&self) -> super::Ids {
         self.sealed.ids()
+    }
+
+    /// Which release it carries.
+    pub fn named(&self) -> BaseRelease {
+        let root = &self.release;
+        let release = self.ids().release;
+        BaseRelease { stream: root.stream.clone(), epoch: root.epoch, sequence: root.sequence, release }
     }
 
     /// The statements inside the file.

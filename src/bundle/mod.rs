@@ -29,6 +29,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod work;
 mod writer;
 
 pub use bases::{Scratch, ScratchFile, Workplace, temporary};
@@ -38,6 +39,7 @@ pub use extract::Extractor;
 pub use index::Bundle;
 pub use materialize::{BaseUse, BlobSink, Materialized};
 pub use sealed::{Ids, Sealed};
+pub use work::Work;
 pub use writer::{Options, Prepared, Put, ReleaseSpec, Written, prepare, write};
 
 /// A file that is read by ranges, each range once.

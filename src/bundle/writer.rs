@@ -6,13 +6,17 @@
 use super::blocks::{Cutter, Done, RawBlock, ReadyBlock};
 use super::built::{Built, SourceRun};
 use super::index::check_places;
+use super::work::{Parts, Work};
 use super::{BundleError, Ids};
+use crate::cbor::Bytes;
 use crate::codec::block;
 use crate::digest::{Blob, Digest};
 use crate::format::FormatError;
 use crate::format::area::{self, Signed};
 use crate::format::frame::{self, Footer, Form};
-use crate::format::root::{BaseRelease, CarriageRoot, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema};
+use crate::format::root::{
+    BaseRelease, CarriageRoot, REASON, ReleaseRoot, Root, SectionRef, StoredSection, Total, schema,
+};
 use crate::format::section::{ArtifactRow, Recipe, SectionKind, Segment, check_facts, encode_list};
 use crate::format::table::{self, BlockRow, Row};
 use crate::limits;
@@ -47,6 +51,7 @@ pub struct Prepared {
     root_bytes: Vec<u8>,
     sections: Vec<(SectionKind, u32, Vec<u8>)>,
     blobs: Vec<Blob>,
+    reason: Option<String>,
 }
 
 /// How to write.
@@ -71,6 +76,8 @@ pub struct Written {
     pub carriage: CarriageRoot,
     /// Plain bytes that the blocks hold after sharing.
     pub plain_len: u64,
+    /// What it takes to unpack it.
+    pub work: Work,
 }
 
 /// Makes root and sections of a release from its artifacts, in whatever order they come.
@@ -106,7 +113,7 @@ pub fn prepare(spec: &ReleaseSpec, mut artifacts: Vec<Described>) -> Result<Prep
         ext: None,
     };
     let (root_bytes, id) = root.seal_off()?;
-    Ok(Prepared { id, root, root_bytes, sections, blobs })
+    Ok(Prepared { id, root, root_bytes, sections, blobs, reason: None })
 }
 
 /// Totals per kind; a blob that several artifacts of a kind share counts once.
@@ -274,6 +281,16 @@ pub fn write(
     }
     let chunks = cutter.into_chunks(&rows, &late)?;
     let built = Built::new(&runs, &recipes, &chunks)?;
+    let bases: Vec<Blob> = built.bases.iter().map(|row| row.0).collect();
+    let work = Work::new(&Parts {
+        blobs: &prepared.blobs,
+        recipes: &recipes,
+        chunks: &chunks,
+        rows: &rows,
+        bases: &bases,
+        expanded: built.expansions.iter().map(|row| row.plain_len).sum(),
+        scratch: built.scratch,
+    })?;
     let sections_at = out.len;
     let mut sections = Vec::new();
     let carriage_sections = cut_list(SectionKind::Recipes, &recipes)
@@ -297,7 +314,7 @@ pub fn write(
         chunks: chunks.len() as u64,
         scratch: built.scratch,
         requires: built.requires,
-        ext: None,
+        ext: prepared.reason.as_ref().map(|reason| vec![(REASON, Bytes(reason.as_bytes().to_vec()))]),
         against: (!options.against.is_empty()).then(|| options.against.to_vec()),
     };
     let sections_len = out.len - sections_at;
@@ -307,7 +324,7 @@ pub fn write(
     let frame = Tail { form: Form::Full, blocks_len, sections_len, ids };
     put_tail(&mut out, &frame, &prepared.root_bytes, &carriage_bytes, &statements)?;
     out.out.flush().map_err(BundleError::Write)?;
-    Ok(Written { ids, len: out.len, carriage, plain_len })
+    Ok(Written { ids, len: out.len, carriage, plain_len, work })
 }
 
 fn put_section(
@@ -383,6 +400,16 @@ impl Counted<'_> {
 }
 
 impl Prepared {
+    /// With the reason for which the release was made of another one; it travels in the carriage root.
+    pub fn because(self, reason: Option<String>) -> Prepared {
+        Prepared { reason, ..self }
+    }
+
+    /// Why the release was made of another one.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
     /// The blobs of the release, in the order of their digests.
     pub fn blobs(&self) -> &[Blob] {
         &self.blobs

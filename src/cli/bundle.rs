@@ -86,6 +86,9 @@ struct Shown {
     requires: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     against: Vec<BaseRelease>,
+    /// Why it was made of another release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     statements: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sizes: Option<ShownSizes>,
@@ -117,6 +120,7 @@ pub fn show(args: Show, common: &Common) -> Outcome {
         chunks: c.chunks,
         requires: r.requires.iter().chain(&c.requires).cloned().collect(),
         against: c.against.clone().unwrap_or_default(),
+        reason: c.reason().map(str::to_owned),
         statements: bundle.statements().iter().map(|s| String::from_utf8_lossy(&s.text).into_owned()).collect(),
         sizes,
     };
@@ -140,6 +144,7 @@ pub fn show(args: Show, common: &Common) -> Outcome {
             let place = format!("{} epoch {} sequence {}", r.stream, r.epoch, r.sequence);
             out += &format!("a delta against {place} ({})\n", r.release.short());
         }
+        out += &s.reason.as_ref().map(|reason| format!("amended   {reason}\n")).unwrap_or_default();
         out += &s.sizes.as_ref().map(sizes_text).unwrap_or_default();
         for text in &s.statements {
             out += &format!("\nstatement inside, as it stands:\n{text}");

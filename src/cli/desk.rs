@@ -207,6 +207,7 @@ pub fn review(args: Review, common: &Common) -> Outcome {
     let against = old.as_ref().map(Release::side);
     let opened = new.opened(old.as_ref(), &common.bar);
     let mut review = review::review(new.side(), ids.carriage, against, &statements, &args.group, opened);
+    review.reason = new.bundle.carriage.reason().map(str::to_owned);
     if let Some(path) = &args.policy {
         let state = OrderState::default();
         let chain = policy::read(path)?;

@@ -1,28 +1,34 @@
 //! `pouch pack`.
 
+mod inputs;
+mod text;
+
 use super::args::Pack;
 use super::bundle::{Unverified, open};
 use super::fail::{Fail, Outcome};
 use super::keys::Signer;
-use super::{Common, keys, policy, print};
-use pouch::bundle::{Bundle, BundleError, Extractor, Ids, ReleaseSpec, Sealed, Workplace, temporary};
+use super::{Common, keys};
+use inputs::Inputs;
+use pouch::bundle::{Bundle, BundleError, Extractor, Ids, Prepared, Sealed, Workplace, Written, temporary};
 use pouch::class::Classified as _;
 use pouch::format::area::Signed;
 use pouch::format::frame::Form;
-use pouch::format::root::{BASE, is_stream_name, is_version};
+use pouch::format::root::BASE;
 use pouch::fs::medium::FileMedium;
 use pouch::fs::output::Output;
-use pouch::model::Described;
+use pouch::kind::BlobReader;
 use pouch::monitor::Monitor as _;
-use pouch::op::delta::{Held, NeedList, Several};
-use pouch::op::pack::{self, PackReport};
+use pouch::op::amend::{self, Amended};
+use pouch::op::delta::Several;
+use pouch::op::pack::{self, AmendReport, PackReport, Survey};
 use pouch::op::pairs::{Old, Pairs};
 use pouch::op::seal;
 use pouch::op::shrink::Beside;
 use pouch::op::travel::{self, Laid};
-use pouch::source::list::List;
-use pouch::source::{Source, kubespray};
+use pouch::trust::PolicyChain;
 use pouch::trust::statement::Terms;
+use std::io;
+use std::path::Path;
 
 /// The report of the operation, and what was laid beside the bundle.
 #[derive(serde::Serialize)]
@@ -35,87 +41,124 @@ struct Packed {
 
 /// Runs it.
 pub fn run(args: Pack, common: &Common) -> Outcome {
-    check(&args)?;
+    inputs::check(&args)?;
     let threads = pack::threads(args.threads.map(usize::from));
     let key = match &args.seal_with {
         Some(key) => Some(Signer::open(key, args.passphrase_file.as_deref())?),
         None => None,
     };
     let program = program(&args)?;
-    let chain = chain(&args)?;
-    let (sources, mut notes) = sources(&args)?;
-    let survey = pack::survey(&sources, threads, &common.bar)?;
-    notes.extend(survey.notes.iter().cloned());
-    notes.iter().for_each(|n| common.bar.note(n));
-    let spec = ReleaseSpec {
-        stream: args.stream.clone(),
-        epoch: args.epoch,
-        sequence: args.sequence,
-        version: args.version.clone(),
+    let chain = inputs::chain(&args)?;
+    let bundles = args.base.iter().chain(&args.amend).map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
+    let amended = args.amend.as_deref().and(bundles.last());
+    let Inputs { sources, mut notes, spec } = inputs::read(&args, amended)?;
+    let held = inputs::held(&args, &bundles, chain.last(), &mut notes)?;
+    if let (Some(path), Some(old)) = (&args.amend, amended) {
+        notes.push(inputs::vouched(path, old, chain.last(), common)?);
+    }
+    let survey = match (sources.is_empty(), amended) {
+        (true, Some(_)) => Survey::default(),
+        _ => pack::survey(&sources, threads, &common.bar)?,
     };
-    let prepared = survey.prepare(&spec)?;
-    let mut held = Held::default();
-    let bundles = args.base.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
+    notes.extend(survey.notes.iter().cloned());
     let readers = readers(&bundles)?;
+    let (survey, amends) = match amended {
+        // It is the last one.
+        Some(old) => amend(&args, old, readers.last().and_then(Option::as_ref), survey, &mut notes)?,
+        None => (survey, None),
+    };
+    notes.iter().for_each(|n| common.bar.note(n));
+    let prepared = survey.prepare(&spec)?.because(args.reason.clone());
     let old = bundles.iter().zip(&readers).filter_map(|(b, r)| Some((b, r.as_ref()?)));
     let old = old.map(|(b, blobs)| Ok(Old { artifacts: b.artifacts()?, blobs })).collect::<Result<Vec<_>, Fail>>()?;
-    hold(&args, &bundles, &mut held)?;
-    let new: Vec<Described> = survey.artifacts().cloned().collect();
-    let pairs = Pairs::new(&old, &new, &held);
-    let written = match args.output.as_deref().filter(|_| !args.dry_run) {
-        None => None,
-        Some(path) => {
-            let io = |e| Fail::io(format!("cannot write {}", path.display()), e);
-            let mut out = Output::create(path).map_err(io)?;
-            let sign = |ids: &Ids| {
-                let mut inside = chain;
-                if let Some(key) = &key {
-                    let terms = Terms { issued: keys::now(), ..Terms::default() };
-                    let signed = key.statement(&seal::statement(&prepared.root, ids, terms));
-                    inside.push(signed.map_err(|e| BundleError::Seal { class: e.class(), source: Box::new(e) })?);
-                }
-                Ok(inside)
-            };
-            let written = survey.write(
-                &prepared,
-                Beside { held: &held, pairs: &pairs, small: args.small },
-                threads,
-                &mut out,
-                &common.bar,
-                sign,
-            )?;
-            if written.carriage.requires.iter().any(|f| f != BASE) {
-                let work = Workplace { bases: &Several(old.iter().map(|o| o.blobs).collect()), scratch: &temporary };
-                let medium = out.written().map_err(io)?;
-                Bundle::parse(Sealed::open(medium)?, Unverified)?.prove(work, threads, &common.bar)?;
-            }
-            out.publish(0o644).map_err(io)?;
-            Some(written)
-        }
+    let new = survey.artifacts();
+    let job = Job {
+        survey: &survey,
+        prepared: &prepared,
+        beside: Beside { held: &held, pairs: &Pairs::new(&old, &new, &held), small: args.small },
+        bases: old.iter().map(|o| o.blobs).collect(),
+        inside: chain.iter().flat_map(|c| c.signed().iter().cloned()).collect(),
+        key: key.as_ref(),
+        threads,
     };
-    let beside = match (program, &key, &args.output) {
-        (Some(program), Some(key), Some(path)) if written.is_some() => {
+    let output = args.output.as_deref().filter(|_| !args.dry_run);
+    let written = match output {
+        None => job.write(&mut io::sink(), common)?,
+        Some(path) => job.publish(path, common)?,
+    };
+    let beside = match (program, &key, output) {
+        (Some(program), Some(key), Some(path)) => {
             Some(program.lay(path, &key.over(travel::NAMESPACE, program.bytes())?)?)
         }
         _ => None,
     };
-    common.report(&Packed { pack: PackReport::new(&prepared, written.as_ref(), &held, notes), beside }, text)
+    let report = PackReport::new(&prepared, &written, output.is_some(), &held);
+    common.report(&Packed { pack: PackReport { notes, amends, ..report }, beside }, text::text)
 }
 
-/// What can be said before anything is read.
-fn check(args: &Pack) -> Outcome {
-    if !is_stream_name(&args.stream) {
-        let text = format!("{:?} cannot be the name of a stream", args.stream);
-        return Err(Fail::usage(text).hint("a stream is called by a-z, 0-9 and . _ -, at most 63 of them, such as k8s"));
+/// All that is needed to write the bundle.
+struct Job<'a> {
+    survey: &'a Survey<'a>,
+    prepared: &'a Prepared,
+    beside: Beside<'a>,
+    /// Give old content.
+    bases: Vec<&'a dyn BlobReader>,
+    /// Policies that travel inside.
+    inside: Vec<Signed>,
+    key: Option<&'a Signer>,
+    threads: usize,
+}
+
+impl Job<'_> {
+    fn write(&self, out: &mut dyn io::Write, common: &Common) -> Result<Written, Fail> {
+        let sign = |ids: &Ids| {
+            let mut inside = self.inside.clone();
+            if let Some(key) = self.key {
+                let comment = self.prepared.reason().map(str::to_owned);
+                let terms = Terms { issued: keys::now(), comment, ..Terms::default() };
+                let signed = key.statement(&seal::statement(&self.prepared.root, ids, terms));
+                inside.push(signed.map_err(|e| BundleError::Seal { class: e.class(), source: Box::new(e) })?);
+            }
+            Ok(inside)
+        };
+        let (survey, beside, threads) = (self.survey, self.beside, self.threads);
+        Ok(survey.write(self.prepared, beside, threads, out, &common.bar, sign)?)
     }
-    if let Some(version) = args.version.as_ref().filter(|v| !is_version(v)) {
-        let text = format!("{version:?} cannot be a release's version");
-        return Err(Fail::usage(text).hint("give 1 to 64 printable characters, such as 2.29.1"));
+
+    /// Writes it, sees that it unpacks where that is more than reading blocks, and gives it its name.
+    fn publish(&self, path: &Path, common: &Common) -> Result<Written, Fail> {
+        let io = |e| Fail::io(format!("cannot write {}", path.display()), e);
+        let mut out = Output::create(path).map_err(io)?;
+        let written = self.write(&mut out, common)?;
+        if written.carriage.requires.iter().any(|f| f != BASE) {
+            let work = Workplace { bases: &Several(self.bases.clone()), scratch: &temporary };
+            let medium = out.written().map_err(io)?;
+            Bundle::parse(Sealed::open(medium)?, Unverified)?.prove(work, self.threads, &common.bar)?;
+        }
+        out.publish(0o644).map_err(io)?;
+        Ok(written)
     }
-    if let Some(path) = args.output.as_deref().filter(|_| !args.dry_run) {
-        Output::check(path).map_err(|e| Fail::io(format!("cannot write {}", path.display()), e))?;
-    }
-    Ok(())
+}
+
+/// What stays of the old release beside what was found.
+fn amend<'a>(
+    args: &Pack,
+    old: &Bundle<FileMedium, Unverified>,
+    blobs: Option<&'a Blobs<'a>>,
+    survey: Survey<'a>,
+    notes: &mut Vec<String>,
+) -> Result<(Survey<'a>, Option<AmendReport>), Fail> {
+    let added = survey.artifacts();
+    let Amended { kept, removed, replaced, notes: more } = amend::amend(old.artifacts()?, &args.remove, &added)?;
+    notes.extend(more);
+    let report = AmendReport {
+        of: old.named(),
+        reason: args.reason.clone().unwrap_or_default(),
+        removed,
+        replaced,
+        added: added.len() as u64,
+    };
+    Ok((survey.keeping(kept, blobs.map(|b| b as &dyn BlobReader)), Some(report)))
 }
 
 /// The program that is to be laid beside the bundle: looked at before the work, so that a refusal costs none.
@@ -129,75 +172,14 @@ fn program(args: &Pack) -> Result<Option<travel::Program>, Fail> {
     Ok(Some(travel::Program::running()?))
 }
 
-/// Sources, and notes on what is mended or left out.
-type Sources = (Vec<Box<dyn Source>>, Vec<String>);
-
-fn sources(args: &Pack) -> Result<Sources, Fail> {
-    match (&args.kubespray_offline, &args.list) {
-        (Some(outputs), _) => Ok(kubespray::sources(outputs)?),
-        (None, Some(list)) => Ok((List::read(list)?.sources, vec![])),
-        (None, None) => Err(Fail::usage("give a packing list or --kubespray-offline DIR")),
-    }
-}
-
-/// What the far side has: the releases of `--base` but for what `--need` names.
-fn hold(args: &Pack, bundles: &[Bundle<FileMedium, Unverified>], held: &mut Held) -> Outcome {
-    for bundle in bundles {
-        held.add(bundle)?;
-    }
-    for path in &args.need {
-        let text = std::fs::read_to_string(path).map_err(|e| Fail::io(format!("cannot read {}", path.display()), e))?;
-        let need = NeedList::parse(&text).map_err(|e| {
-            Fail::usage(format!("{} is no need-list: {e}", path.display()))
-                .hint("it is what `pouch unpack --json` prints where a delta's bases are lacking")
-        })?;
-        held.remove(&need);
-    }
-    Ok(())
-}
-
 /// What gives old content: full bundles do; of others, blobs are left out whole and that is all.
-fn readers(
-    bundles: &[Bundle<FileMedium, Unverified>],
-) -> Result<Vec<Option<Extractor<'_, FileMedium, Unverified>>>, Fail> {
+fn readers(bundles: &[Bundle<FileMedium, Unverified>]) -> Result<Vec<Option<Blobs<'_>>>, Fail> {
     let full = |b: &Bundle<FileMedium, Unverified>| b.form() == Form::Full && !b.is_delta();
     let reader = |b| if full(b) { Extractor::new(b, Workplace::NONE).map(Some) } else { Ok(None) };
     Ok(bundles.iter().map(reader).collect::<Result<Vec<_>, _>>()?)
 }
 
-/// The policies that travel inside, each with its signatures.
-fn chain(args: &Pack) -> Result<Vec<Signed>, Fail> {
-    let mut out = Vec::new();
-    for path in &args.policy {
-        out.extend(policy::read(path)?.signed().iter().cloned());
-    }
-    Ok(out)
-}
-
-fn text(packed: &Packed) -> String {
-    let r = &packed.pack;
-    let mut rows: Vec<Vec<String>> =
-        r.totals.iter().map(|t| vec![t.kind.to_string(), t.artifacts.to_string(), print::size(t.bytes)]).collect();
-    rows.push(vec!["blobs".into(), r.blobs.to_string(), print::size(r.bytes)]);
-    let mut out = print::table(&rows);
-    out += &format!("stream    {} epoch {} sequence {}\n", r.stream, r.epoch, r.sequence);
-    out += &format!("release   {}\n", r.release);
-    if let Some(l) = &r.left_out {
-        out += &format!("left out  {} blobs ({}) that the far side has\n", l.blobs, print::size(l.bytes));
-        l.against.iter().for_each(|a| {
-            out += &format!("against   {} epoch {} sequence {} {}\n", a.stream, a.epoch, a.sequence, a.release.short());
-        });
-    }
-    match (r.carriage, r.bundle_bytes) {
-        (Some(carriage), Some(bytes)) => {
-            let share = 100.0 * bytes as f64 / (r.bytes.max(1)) as f64;
-            out += &format!("carriage  {carriage}\nbundle    {} ({share:.1} % of its blobs)\n", print::size(bytes));
-        }
-        _ => out += "nothing was written (dry run)\n",
-    }
-    if let Some(laid) = &packed.beside {
-        out += &format!("program   {} (SHA-256 {})\n", laid.program.display(), laid.digest);
-        out += &format!("          {}\n", laid.signature.display());
-    }
-    out
-}
+/// Reads blobs of an old bundle.
+type Blobs<'a> = Extractor<'a, FileMedium, Unverified>;
+/// The policies that travel inside, oldest first.
+type Chain = Vec<PolicyChain>;

@@ -45,7 +45,9 @@ pub fn seal(args: Seal, common: &Common) -> Outcome {
     if bundle.form() == Form::Full {
         bundle.check_tables()?;
     }
-    let statement = seal::statement(&bundle.release, &bundle.ids(), terms(&args.scope, args.comment)?);
+    // Why a release was amended reaches those who approve, whoever seals and whenever.
+    let comment = args.comment.or_else(|| bundle.carriage.reason().map(str::to_owned));
+    let statement = seal::statement(&bundle.release, &bundle.ids(), terms(&args.scope, comment)?);
     finish(&statement, Some(bundle.ids().release), &args.sign, &name_of(&args.bundle), folder_of(&args.bundle), common)
 }
 

@@ -193,6 +193,7 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         blobs: bases.len() as u64,
         bytes: bases.iter().map(|b| b.base.len).fold(0, u64::saturating_add),
     });
+    let reason = bundle.carriage.reason().map(|r| format!("amended: {r}"));
     let report = Checked {
         release: ids.release.hex(),
         carriage: ids.carriage.hex(),
@@ -204,7 +205,7 @@ pub fn run_verify(args: Verify, common: &Common) -> Outcome {
         approvals: bundle.trust.approvals.clone(),
         statements: bundle.trust.reports.iter().map(Report::to_string).collect(),
         evidence,
-        notes: bundle.trust.notes.clone(),
+        notes: bundle.trust.notes.iter().cloned().chain(reason).collect(),
         form,
         checked_bytes,
         builds_on,

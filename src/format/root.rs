@@ -16,6 +16,11 @@ pub const BASE: &str = "base/1";
 /// The feature of carriages with blocks that are patches.
 pub const PATCH: &str = "patch/1";
 
+/// The extension of the carriage root that says why a release was made of another one, in words.
+pub const REASON: u64 = 1;
+/// Longest reason, in bytes: as long as the words of a statement may be.
+const REASON_BYTES: usize = 1000;
+
 /// The feature of carriages with streams that an encoder of this family makes.
 pub fn replay(family: &str) -> String {
     format!("replay/{family}")
@@ -272,6 +277,13 @@ impl Root for CarriageRoot {
 }
 
 impl CarriageRoot {
+    /// Why the release was made of another one, where its packer said so in a form that can be shown.
+    pub fn reason(&self) -> Option<&str> {
+        let ext = self.ext.as_deref().unwrap_or_default();
+        let (_, bytes) = ext.iter().find(|(number, _)| *number == REASON)?;
+        std::str::from_utf8(&bytes.0).ok().filter(|text| is_reason(text))
+    }
+
     fn check_against(&self, delta: bool) -> Result<(), FormatError> {
         let rule = |why| Err(FormatError::rule(Self::WHAT, why));
         let Some(against) = &self.against else { return Ok(()) };
@@ -315,10 +327,59 @@ pub fn is_stream_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.chars().all(ok) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
+/// The grammar of reasons: the words of a statement's comment, which they become.
+pub fn is_reason(text: &str) -> bool {
+    let refused = |c: char| crate::relpath::is_hidden(c) || (c.is_whitespace() && c != ' ');
+    (1..=REASON_BYTES).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(refused)
+        && unicode_normalization::is_nfc(text)
+}
+
 /// The grammar of version texts.
 pub fn is_version(text: &str) -> bool {
     (1..=64).contains(&text.chars().count())
         && text.trim() == text
         && !text.chars().any(crate::relpath::is_hidden)
         && unicode_normalization::is_nfc(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_shown_where_they_are_words() {
+        let carriage = |ext: Option<Vec<(u64, Bytes)>>| CarriageRoot {
+            release: Digest([0; 32]),
+            sections: vec![],
+            blocks: 0,
+            blocks_len: 0,
+            chunks: 0,
+            scratch: 0,
+            requires: vec![],
+            ext,
+            against: None,
+        };
+        let long = "x".repeat(1001);
+        for (text, shown) in [
+            ("a fix", true),
+            ("für 2.29", true),
+            ("", false),
+            (" a", false),
+            ("a\nb", false),
+            ("a\u{202e}b", false),
+            ("a\u{a0}b", false),
+            ("u\u{308}", false),
+            (&long, false),
+        ] {
+            let root = carriage(Some(vec![(REASON, Bytes(text.as_bytes().to_vec())), (7, Bytes(vec![0xff]))]));
+            assert_eq!(root.reason(), shown.then_some(text), "{text:?}");
+            let (bytes, id) = root.seal_off().expect("an extension is never refused for what it says");
+            assert_eq!(CarriageRoot::open(&bytes, &id).expect("opens"), root);
+        }
+        assert_eq!(carriage(Some(vec![(REASON, Bytes(vec![0xff]))])).reason(), None);
+        assert_eq!(carriage(Some(vec![(2, Bytes(b"a fix".to_vec()))])).reason(), None);
+        assert_eq!(carriage(None).reason(), None);
+    }
 }

@@ -8,6 +8,7 @@ use crate::format::root::BaseRelease;
 use crate::format::section::Segment;
 use crate::kind::{BlobReader, KindError, ReadAt, ReadSeek};
 use crate::model::{Artifact, Described};
+use crate::op::have::{self, Have};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -33,15 +34,17 @@ pub struct LeftOut {
 impl Held {
     /// All blobs of a release that the far side has unpacked, from a bundle of it or an index.
     pub fn add<M: Medium, T>(&mut self, bundle: &Bundle<M, T>) -> Result<(), BundleError> {
-        let root = &bundle.release;
         self.blobs.extend(bundle.blobs()?.into_iter().filter(|b| b.len > 0));
-        self.releases.insert(BaseRelease {
-            stream: root.stream.clone(),
-            epoch: root.epoch,
-            sequence: root.sequence,
-            release: bundle.ids().release,
-        });
+        self.releases.insert(bundle.named());
         Ok(())
+    }
+
+    /// What sites say that they have: only what all of them have counts, whatever releases were added.
+    pub fn restrict(&mut self, sites: &[Have]) {
+        if let Some(common) = have::common(sites) {
+            self.blobs = common;
+            self.releases.extend(have::heads(sites));
+        }
     }
 
     /// What a need-list names is not there after all, nor anything that would be made of it.
@@ -184,7 +187,7 @@ impl NeedList {
 }
 
 /// What people call an artifact.
-fn name(a: &Artifact) -> String {
+pub(super) fn name(a: &Artifact) -> String {
     let version = a.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
     match &a.path {
         Some(path) => format!("{} {}/{path}{version}", a.kind, a.root),

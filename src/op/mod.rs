@@ -2,6 +2,7 @@
 //!
 //! It joins the floors below; it prints nothing and asks nothing. The command line lowers its arguments to these calls.
 
+pub mod amend;
 mod apart;
 pub mod audit;
 pub mod complete;
@@ -9,11 +10,13 @@ pub mod delta;
 pub mod diff;
 pub mod evidence;
 pub mod export;
+pub mod have;
 pub mod pack;
 pub mod pairs;
 mod parts;
 pub mod payload;
 pub mod policies;
+pub mod predict;
 pub mod receipt;
 pub mod review;
 pub mod sbom;

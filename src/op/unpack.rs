@@ -263,7 +263,7 @@ fn bring<M: Medium>(
         changed: changes.changed,
         removed: changes.removed,
         files: plan.files().count() as u64,
-        notes: verdict.notes.clone(),
+        notes: verdict.notes.iter().cloned().chain(bundle.carriage.reason().map(|r| format!("amended: {r}"))).collect(),
     };
     let lacking = |blobs: &[Blob]| match NeedList::new(&bundle, &artifacts, blobs) {
         Ok(need) => UnpackError::Lacking(Box::new(need)),

@@ -27,7 +27,7 @@ fn delta(world: &World, version: &str, sequence: u64, bases: &[&str], to: &str) 
 }
 
 /// Packs and seals at a fixed time: what is rendered of a release has the seal's.
-fn pack(world: &World, version: &str, sequence: u64, more: &[&str]) -> Ran {
+pub fn pack(world: &World, version: &str, sequence: u64, more: &[&str]) -> Ran {
     let (list, sequence) = (format!("{version}/pouch.toml"), sequence.to_string());
     let arguments = ["--json", "pack", &list, "--stream", "sample", "--sequence", &sequence, "--seal-with", "packer"];
     let mut command = command(world.folder(), &[], &[&arguments, more].concat());
@@ -35,21 +35,21 @@ fn pack(world: &World, version: &str, sequence: u64, more: &[&str]) -> Ran {
     finish(command, "pack")
 }
 
-fn json(ran: &Ran) -> Value {
+pub fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"))
 }
 
-fn show(world: &World, bundle: &str) -> Value {
+pub fn show(world: &World, bundle: &str) -> Value {
     json(world.run(&["--json", "show", bundle]).expect(bundle, 0, &[]))
 }
 
 /// What a site serves, by path, without what tells of its past: the file that lists a generation.
-fn served(world: &World, site: &str) -> BTreeMap<PathBuf, String> {
+pub fn served(world: &World, site: &str) -> BTreeMap<PathBuf, String> {
     let current = fs::canonicalize(world.at(site).join("current")).expect("current");
     snapshot(&current, &[".pouch", ".pouch/files.jsonl", ".pouch/generation.json"])
 }
 
-fn unpack(world: &World, site: &str, bundles: &[&str]) -> Ran {
+pub fn unpack(world: &World, site: &str, bundles: &[&str]) -> Ran {
     let mut arguments = vec!["--json", "unpack"];
     arguments.extend(bundles);
     arguments.extend(["--site", site, "--allow-drop"]);

@@ -109,6 +109,8 @@ pub struct Review {
     pub release: Summary,
     /// The carriage id of the file that was looked at.
     pub carriage: Digest,
+    /// Why it was made of another release, as the carriage says; absent where it was not.
+    pub reason: Option<String>,
     /// By kind.
     pub totals: Vec<Total>,
     /// All artifacts.
@@ -165,6 +167,7 @@ pub fn review(
     Review {
         release: Summary::of(new.id, new.root),
         carriage,
+        reason: None,
         totals: new.root.totals.clone(),
         artifacts: all.iter().map(|d| Item::of(&d.artifact)).collect(),
         largest: largest(all),

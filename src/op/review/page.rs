@@ -64,6 +64,13 @@ pub fn page(r: &Review) -> String {
     for note in &r.notes {
         let _ = writeln!(out, "<p class=\"warn\">{}</p>", escape(note));
     }
+    if let Some(reason) = &r.reason {
+        let _ = writeln!(
+            out,
+            "<p class=\"warn\">Made by amending another release. The packer's reason: {}</p>",
+            escape(reason)
+        );
+    }
     ids(&mut out, r);
     totals(&mut out, r);
     if let Some(changes) = &r.changes {
