@@ -235,7 +235,8 @@ impl<'a> Bases<'a> {
                     at += piece.len() as u64;
                     Ok(())
                 })?;
-                Arc::new(Readable(file))
+                let file: Box<dyn ReadAt> = file; // only read any more
+                file.into()
             }
         };
         if lately.len() >= OPEN {
@@ -300,15 +301,6 @@ impl Old for Opened {
     }
     fn read_exact_at(&self, buf: &mut [u8], at: u64) -> io::Result<()> {
         self.bytes.read_exact_at(buf, at)
-    }
-}
-
-/// A scratch file that is only read any more.
-pub(super) struct Readable(pub Box<dyn ScratchFile>);
-
-impl ReadAt for Readable {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
     }
 }
 

@@ -3,7 +3,7 @@
 //! It reads a block for each run of chunks it needs, so that all blobs of a bundle are had faster by unpacking it.
 //! Specified in `spec/bundle.md`, section "Blocks, chunks, recipes".
 
-use super::bases::{Bases, Needs, Readable, ScratchFile, Workplace, temporary};
+use super::bases::{Bases, Needs, ScratchFile, Workplace, temporary};
 use super::maker::Maker;
 use super::materialize::BlobSink;
 use super::tables::Tables;
@@ -162,7 +162,7 @@ pub(super) fn opened_at(
     }
     let file = temporary()?;
     copy(&mut Out(&*file, 0)).map_err(of_kind(blob))?;
-    Ok(Some(Box::new(Readable(file))))
+    Ok(Some(file))
 }
 
 impl<M: Medium, T: Sync> BlobReader for Extractor<'_, M, T> {

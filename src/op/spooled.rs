@@ -2,7 +2,7 @@
 //!
 //! Nothing is taken apart here. Not part of the specification.
 
-use crate::bundle::{BundleError, ScratchFile, temporary};
+use crate::bundle::{BundleError, temporary};
 use crate::digest::{Blob, Hasher};
 use crate::kind::ReadAt;
 use std::io::{self, Read};
@@ -28,15 +28,6 @@ pub fn spool(blob: &Blob, what: &str, bytes: &mut dyn Read) -> Result<Box<dyn Re
     }
     match hasher.finish() {
         now if now != *blob => Err(BundleError::Changed { what: what.to_owned(), was: *blob, now }),
-        _ => Ok(Box::new(Spooled(file))),
-    }
-}
-
-/// A scratch file that is only read any more.
-struct Spooled(Box<dyn ScratchFile>);
-
-impl ReadAt for Spooled {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
+        _ => Ok(file), // only read any more
     }
 }

@@ -3,11 +3,12 @@
 //! Nothing is written before the verify function has said yes but a line of the ledger. What a site serves changes by one
 //! rename at the end. Specified in `spec/site.md`, section "Unpacking".
 
+mod sink;
+
 use crate::bundle::{BlobSink, Bundle, BundleError, Materialized, Medium, Sealed, Workplace, index_only};
 use crate::class::{Class, Classified};
 use crate::digest::{Blob, Digest};
 use crate::format::area::Signed;
-use crate::fs::disk::DiskError;
 use crate::kind::{self, KindError};
 use crate::model::{Artifact, Catalog, Context, Described, Kind, Plan, ReleaseView};
 use crate::monitor::Monitor;
@@ -19,7 +20,7 @@ use crate::site::Site;
 use crate::site::error::SiteError;
 use crate::site::generation::{GenerationInfo, GenerationNumber, ShownRelease};
 use crate::site::ledger::ReleaseRef;
-use crate::site::stage::{Batch, BlobWriter};
+use crate::site::stage::Batch;
 use crate::site::writer::Writer;
 use crate::target::{self, TargetError};
 use crate::trust::TrustError;
@@ -29,8 +30,8 @@ use crate::trust::report::{Outcome, Report};
 use crate::trust::statement::Identity;
 use crate::trust::verify::{Subject, Verdict, verify};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
+use sink::SiteSink;
+use std::collections::BTreeSet;
 
 /// How to unpack.
 #[derive(Clone, Copy, Debug)]
@@ -160,9 +161,6 @@ impl Classified for UnpackError {
         }
     }
 }
-
-/// A blob is kept in the cache if more than this part of it is read back.
-const READ_BACK: u64 = 16;
 
 /// What was done, or would be.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -402,10 +400,8 @@ fn bring_in<M: Medium>(
         }
     }
     writer.ensure_space(missing.saturating_add(bundle.carriage.scratch), files)?;
-    let executables = artifacts.iter().map(|d| &d.artifact).filter(|a| a.executable);
-    let executables = executables.filter_map(|a| a.blobs.first()).map(|b| b.digest).collect();
     let work = Workplace { bases: &batch, scratch: &|| batch.scratch() };
-    let mut sink = SiteSink { batch: &batch, executables, read: read_for_facts(artifacts), open: None };
+    let mut sink = SiteSink::new(&batch, artifacts);
     let made = bundle.materialize(&mut sink, work, options.threads, monitor)?;
     monitor.phase("checking facts", None);
     if let Err(e) = check_facts(artifacts, &batch, options.threads) {
@@ -415,13 +411,6 @@ fn bring_in<M: Medium>(
     monitor.phase("syncing", None);
     batch.commit()?;
     Ok(made)
-}
-
-/// Blobs that are read from end to end, or here and there, for their facts. Of the others at most the first bytes are.
-fn read_for_facts(artifacts: &[Described]) -> BTreeSet<Digest> {
-    let little = |kind| matches!(kind, Kind::File | Kind::Image | Kind::Rpm | Kind::Deb);
-    let read = artifacts.iter().map(|d| &d.artifact).filter(|a| !little(a.kind));
-    read.flat_map(|a| a.blobs.iter().map(|b| b.digest)).collect()
 }
 
 /// Reads every artifact again and compares.
@@ -448,65 +437,6 @@ fn check_one(described: &Described, blobs: &Batch<'_>) -> Result<(), UnpackError
     match differs.iter().find(|(_, differs)| *differs) {
         Some((what, _)) => Err(UnpackError::Facts { kind: a.kind, name: a.name.clone(), what }),
         None => Ok(()),
-    }
-}
-
-/// Puts blobs into a batch of the site.
-struct SiteSink<'a, 'b> {
-    batch: &'a Batch<'b>,
-    executables: BTreeSet<Digest>,
-    /// Blobs whose bytes are read again in this run.
-    read: BTreeSet<Digest>,
-    open: Option<BlobWriter>,
-}
-
-impl SiteSink<'_, '_> {
-    fn put(&mut self, write: impl FnOnce(&mut BlobWriter) -> io::Result<()>) -> Result<(), SiteError> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let path = std::path::PathBuf::from(format!("blob {}", open.blob().digest));
-        write(open).map_err(|source| DiskError { verb: "write", path, source }.into())
-    }
-}
-
-impl BlobSink for SiteSink<'_, '_> {
-    type Error = SiteError;
-
-    fn wants(&mut self, blob: &Blob) -> Result<bool, SiteError> {
-        self.batch.has(blob).map(|has| !has)
-    }
-
-    fn begin(&mut self, blob: &Blob) -> Result<(), SiteError> {
-        let executable = self.executables.contains(&blob.digest);
-        self.open = Some(match self.read.contains(&blob.digest) {
-            true => self.batch.begin_blob(*blob, executable)?,
-            false => self.batch.begin_unread(*blob, executable)?,
-        });
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
-        self.put(|open| open.write_all(bytes))
-    }
-
-    fn proven(&mut self, bytes: &[u8]) -> Result<(), SiteError> {
-        self.put(|open| open.write_proven(bytes))
-    }
-
-    fn finish(&mut self, _blob: &Blob) -> Result<bool, SiteError> {
-        match self.open.take().map(BlobWriter::finish) {
-            Some(Err(SiteError::WrongBlob { .. })) => Ok(false),
-            Some(Err(e)) => Err(e),
-            _ => Ok(true),
-        }
-    }
-
-    fn will_read_back(&mut self, bytes: &BTreeMap<Blob, u64>) {
-        self.read
-            .extend(bytes.iter().filter(|(blob, bytes)| **bytes > blob.len / READ_BACK).map(|(blob, _)| blob.digest));
-    }
-
-    fn read_back(&mut self, blob: &Blob, offset: u64, buf: &mut [u8]) -> Result<(), SiteError> {
-        self.batch.read_at(blob, offset, buf)
     }
 }
 
