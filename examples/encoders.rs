@@ -6,12 +6,12 @@
 #![allow(clippy::print_stdout)]
 
 use pouch::bundle::{Bundle, Extractor, Sealed, Workplace, temporary};
-use pouch::deflate::family::Identity;
-use pouch::deflate::recognise::{Options, recognise};
 use pouch::digest::Blob;
 use pouch::fs::medium::FileMedium;
 use pouch::kind::ReadAt;
 use pouch::op::parts::{View, split};
+use pouch::replay::family::Identity;
+use pouch::replay::recognise::{Options, recognise};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::{self, Write};

@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout)]
 
 use flate2::bufread::GzDecoder;
-use pouch::deflate::recognise::{Options, recognise};
 use pouch::patch::{DEFAULT_LEVEL, Differ, apply};
+use pouch::replay::recognise::{Options, recognise};
 use std::error::Error;
 use std::io::Read;
 use std::time::Instant;

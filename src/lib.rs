@@ -9,7 +9,6 @@
 pub mod buffer;
 pub mod cbor;
 pub mod class;
-pub mod deflate;
 pub mod digest;
 pub mod limits;
 pub mod model;
@@ -17,6 +16,7 @@ pub mod monitor;
 pub mod parallel;
 pub mod patch;
 pub mod relpath;
+pub mod replay;
 
 pub mod codec;
 pub mod format;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules by floor, as `ARCHITECTURE.md` has them. The binary (`main`, `cli`) stands on top of all.
 const FLOORS: [&[&str]; 8] = [
     &["buffer", "digest", "cbor", "relpath", "limits", "class", "model", "monitor", "parallel"],
-    &["format", "codec", "kind", "deflate", "patch"],
+    &["format", "codec", "kind", "patch", "replay"],
     &["trust"],
     &["bundle"],
     &["fs"],

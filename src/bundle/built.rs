@@ -5,12 +5,12 @@
 
 use super::BundleError;
 use super::scratch;
-use crate::deflate::family::Identity;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::root::{BASE, PATCH, replay};
 use crate::format::section::{Recipe, Segment};
 use crate::format::table::{BaseRow, ChunkRow, ExpansionRow, ExtentRow};
+use crate::replay::family::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A raw deflate stream in a base blob.

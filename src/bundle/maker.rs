@@ -9,13 +9,13 @@ use super::materialize::{BlobSink, Materialized, sink_error};
 use super::tables::{Tables, proven};
 use super::walk::{Hands, Home, Recent};
 use crate::buffer::Buffer;
-use crate::deflate::family::Identity;
-use crate::deflate::list;
-use crate::deflate::replay::Stream;
-use crate::deflate::source::Source;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::section::Segment;
+use crate::replay::family::Identity;
+use crate::replay::list;
+use crate::replay::source::Source;
+use crate::replay::stream::Stream;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl<'a, S: BlobSink> Maker<'a, S> {
 
 /// A replay's encoder and checkpoints.
 pub(super) fn parse(encoder: &[u32], checkpoints: &[u8], len: u64, plain: u64) -> Result<Stream, FormatError> {
-    let rule = |e: crate::deflate::Error| FormatError::rule("a replay", e.to_string());
+    let rule = |e: crate::replay::Error| FormatError::rule("a replay", e.to_string());
     let identity = Identity::parse(encoder).map_err(rule)?;
     let checkpoints = list::decode(checkpoints, identity.family().state, plain, len).map_err(rule)?;
     Ok(Stream { identity, checkpoints, plain, compressed: len })
@@ -259,7 +259,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
         };
         match (failed, replayed) {
             (Some(e), _) => Err(e),
-            (None, Err(crate::deflate::Error::Io(e))) => Err(BundleError::Scratch(e)),
+            (None, Err(crate::replay::Error::Io(e))) => Err(BundleError::Scratch(e)),
             (None, Err(source)) => Err(BundleError::Replay { blob: blob.digest, source }),
             (None, Ok(())) => Ok(()),
         }

@@ -170,7 +170,7 @@ pub enum BundleError {
         blob: Digest,
         /// Why.
         #[source]
-        source: crate::deflate::Error,
+        source: crate::replay::Error,
     },
     /// A scratch file.
     #[error("cannot use scratch space")]

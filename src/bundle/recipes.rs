@@ -7,12 +7,12 @@ use super::index::Bundle;
 use super::maker;
 use super::scratch;
 use super::sources::Sources;
-use crate::deflate::family::FAMILIES;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::root::{BASE, PATCH, replay};
 use crate::format::section::{Recipe, Segment};
 use crate::format::table::{ChunkRow, ExtentRow};
+use crate::replay::family::FAMILIES;
 use std::collections::BTreeSet;
 
 fn broken<T>(why: String) -> Result<T, FormatError> {

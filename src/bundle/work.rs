@@ -4,11 +4,11 @@
 
 use super::index::Bundle;
 use super::{BundleError, Medium};
-use crate::deflate::family::Identity;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::section::{Recipe, Segment};
 use crate::format::table::{BlockRow, ChunkRow, Codec};
+use crate::replay::family::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module. All lengths are in bytes.

@@ -6,10 +6,10 @@
 use super::FormatError;
 use super::section::SectionKind;
 use crate::cbor::{self, Bytes, Cbor as _, record};
-use crate::deflate::family::FAMILIES;
 use crate::digest::Digest;
 use crate::limits;
 use crate::model::Kind;
+use crate::replay::family::FAMILIES;
 
 /// The feature of carriages that leave out what base blobs hold.
 pub const BASE: &str = "base/1";

@@ -6,10 +6,10 @@ use super::parts::View;
 use super::streams::Streams;
 use crate::bundle::{BundleError, Put};
 use crate::cbor::Bytes;
-use crate::deflate::list;
-use crate::deflate::replay::Stream;
 use crate::digest::Blob;
 use crate::format::section::Segment;
+use crate::replay::list;
+use crate::replay::stream::Stream;
 use std::io::{self, Read};
 
 /// Streams below that stay as they are: the rows of two more chunks and of a replay take as much as is won.

@@ -4,10 +4,10 @@
 //! expanded is left as it is: nothing is refused here. See `spec/rationale.md`, section "Deltas".
 
 use crate::bundle::ScratchFile;
-use crate::deflate::source::Source;
 use crate::kind::deb::ar;
 use crate::kind::zipfile::Zip;
 use crate::kind::{ReadAt, ReadSeek, rpm};
+use crate::replay::source::Source;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Bytes read or made at once.

@@ -58,7 +58,7 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deflate::family::FAMILIES;
+    use crate::replay::family::FAMILIES;
 
     #[test]
     fn every_sort_of_work_takes_time() {

@@ -4,8 +4,8 @@
 
 use super::apart::Apart;
 use super::parts::View;
-use crate::deflate::recognise::{Options, recognise};
-use crate::deflate::replay::Stream;
+use crate::replay::recognise::{Options, recognise};
+use crate::replay::stream::Stream;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::io;

@@ -5,8 +5,8 @@
 
 use super::apart::Apart;
 use super::parts::View;
-use crate::deflate::source::Source as _;
 use crate::patch::similar::{Sampler, density, of_name};
+use crate::replay::source::Source as _;
 use crate::source::read::is_compressed;
 use std::io;
 

@@ -4,8 +4,6 @@ use crate::bundles::{Held, noise, read_with, text};
 use pouch::bundle::{self, Bundle, Options, Prepared, Put, PutBlob, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::cbor::{Bytes, encode};
 use pouch::class::Class;
-use pouch::deflate::bits::BitWriter;
-use pouch::deflate::family::{FAMILIES, Identity};
 use pouch::digest::Blob;
 use pouch::kind::file::FileFacts;
 use pouch::model::{Artifact, Described, Kind};
@@ -14,6 +12,8 @@ use pouch::op::delta;
 use pouch::op::pairs::{Old, Pairs};
 use pouch::op::shrink::Shrinking;
 use pouch::relpath::RelPath;
+use pouch::replay::bits::BitWriter;
+use pouch::replay::family::{FAMILIES, Identity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 

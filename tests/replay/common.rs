@@ -1,8 +1,8 @@
 //! Inputs of many shapes, and the real encoders to compare with.
 #![allow(dead_code, missing_docs)]
 
-use pouch::deflate::bits::BitWriter;
-use pouch::deflate::family::Identity;
+use pouch::replay::bits::BitWriter;
+use pouch::replay::family::Identity;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 

@@ -5,9 +5,9 @@
 //! `test.sh` sets this up.
 
 use crate::go_shapes::{Random, SHAPES, SIZES, shape};
-use pouch::deflate::bits::BitWriter;
-use pouch::deflate::go127::{self, Edition, pgzip::Pgzip};
-use pouch::deflate::{Encoder, go};
+use pouch::replay::bits::BitWriter;
+use pouch::replay::go127::{self, Edition, pgzip::Pgzip};
+use pouch::replay::{Encoder, go};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::io::{BufReader, Read, Write};

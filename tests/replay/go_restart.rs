@@ -1,10 +1,10 @@
 //! Golden digests, checkpoints, cuts and lies; no toolchain needed.
 
 use crate::go_shapes::{SHAPES, shape};
-use pouch::deflate::bits::BitWriter;
-use pouch::deflate::go::{self, StartError};
-use pouch::deflate::go127::{self, Edition, pgzip::Pgzip};
-use pouch::deflate::{Checkpoint, Encoder};
+use pouch::replay::bits::BitWriter;
+use pouch::replay::go::{self, StartError};
+use pouch::replay::go127::{self, Edition, pgzip::Pgzip};
+use pouch::replay::{Checkpoint, Encoder};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! GNU gzip's and pigz's streams, made by the tools on the spot and replayed.
 use crate::common::{SHAPES, differ, encode, member, pipe, shape};
-use pouch::deflate::family::Identity;
-use pouch::deflate::recognise::{Options, recognise};
+use pouch::replay::family::Identity;
+use pouch::replay::recognise::{Options, recognise};
 
 /// Runs `tool` over `plain` and compares with the encoder of `row`; what is recognised must make the same bytes.
 fn check(tool: &str, args: &[&str], row: &[u32], plain: &[u8], all: bool) {

@@ -2,7 +2,7 @@
 //!
 //! `NODES` names them (paths, with colons between), as `test.sh` installs them; else it is `node` on the path.
 use crate::common::{SHAPES, differ, encode, shape};
-use pouch::deflate::recognise::{Options, recognise};
+use pouch::replay::recognise::{Options, recognise};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! pgzip as people get it: `skopeo copy` compresses a plain image layer, and what it wrote is recognised and replayed.
 use crate::common::shape;
-use pouch::deflate::recognise::{Options, recognise};
+use pouch::replay::recognise::{Options, recognise};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,9 @@
 //! Recognise, replay from checkpoints, and lies.
 use crate::common::{Case, Random, SHAPES, shape, zlib};
-use pouch::deflate::family::Identity;
-use pouch::deflate::recognise::{Options, recognise};
-use pouch::deflate::replay::Stream;
-use pouch::deflate::{Checkpoint, list};
+use pouch::replay::family::Identity;
+use pouch::replay::recognise::{Options, recognise};
+use pouch::replay::stream::Stream;
+use pouch::replay::{Checkpoint, list};
 use proptest::prelude::*;
 
 fn again(stream: &Stream, plain: &[u8], threads: usize) -> Vec<u8> {
@@ -146,7 +146,7 @@ fn no_state_makes_an_encoder_panic() {
         let before = &plain[from.saturating_sub(65_536) as usize..from as usize];
         let Ok(mut encoder) = identity.start(Some((&at, before))) else { continue };
         started += 1;
-        let mut out = pouch::deflate::bits::BitWriter::after(0, (at.bits % 8) as u32);
+        let mut out = pouch::replay::bits::BitWriter::after(0, (at.bits % 8) as u32);
         let end = (from + random.below(if round % 3 == 0 { 300 } else { 60_000 })) as usize;
         for part in plain[from as usize..end].chunks(1 + random.below(40_000) as usize) {
             encoder.write(part, &mut out);
@@ -164,7 +164,7 @@ fn the_pieces_a_restarted_encoder_is_fed_do_not_matter() {
         let real = crate::common::encode(row, &plain, 1 << 20);
         let identity = Identity::parse(row).unwrap();
         let mut encoder = identity.start(None).unwrap();
-        let mut out = pouch::deflate::bits::BitWriter::default();
+        let mut out = pouch::replay::bits::BitWriter::default();
         let mut places = Vec::new();
         for part in plain.chunks(1000) {
             encoder.write(part, &mut out);
@@ -174,7 +174,7 @@ fn the_pieces_a_restarted_encoder_is_fed_do_not_matter() {
             for feed in [1, 300, 70_000] {
                 let from = at.plain as usize;
                 let mut encoder = identity.start(Some((at, &plain[from.saturating_sub(32_768)..from]))).unwrap();
-                let mut out = pouch::deflate::bits::BitWriter::after(0, (at.bits % 8) as u32);
+                let mut out = pouch::replay::bits::BitWriter::after(0, (at.bits % 8) as u32);
                 for part in plain[from..].chunks(feed) {
                     encoder.write(part, &mut out);
                 }
@@ -209,6 +209,6 @@ proptest! {
 
     #[test]
     fn any_bytes_have_an_opening_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = pouch::deflate::inflate::Opening::read(&bytes);
+        let _ = pouch::replay::inflate::Opening::read(&bytes);
     }
 }

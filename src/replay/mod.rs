@@ -1,6 +1,6 @@
-//! *Replay* runs a known deflate encoder over expanded bytes so that the compressed bytes come out bit for bit.
+//! *Replay* runs a known encoder over expanded bytes so that the compressed bytes come out bit for bit.
 //!
-//! Here: raw deflate only (RFC 1951). Headers and trailers of gzip, zip and rpm are plain bytes to us.
+//! Deflate is raw here (RFC 1951): headers and trailers of gzip, zip and rpm are plain bytes to us.
 
 pub mod bits;
 pub mod block;
@@ -14,8 +14,8 @@ pub mod inflate;
 pub mod list;
 pub mod piece;
 pub mod recognise;
-pub mod replay;
 pub mod source;
+pub mod stream;
 pub mod tree;
 pub mod zlib;
 
