@@ -8,8 +8,7 @@
 use super::BundleError;
 use super::built::SourceRun;
 use crate::codec::block::{self, StoredBlock};
-use crate::codec::chunk;
-use crate::codec::members::{self, Members};
+use crate::codec::chunk::Chunks;
 use crate::digest::{Blob, Digest, HashingReader, hash_reader};
 use crate::format::FormatError;
 use crate::format::section::Segment;
@@ -167,6 +166,11 @@ impl Cutter {
         if emit(block) { Ok(first) } else { Err(io::Error::other("the writing was stopped")) }
     }
 
+    /// The number of a chunk that was put.
+    pub fn known(&self, digest: &Digest) -> Option<u64> {
+        self.known.get(digest).copied()
+    }
+
     /// Stores what is left.
     pub fn finish(&mut self, emit: &mut Emit<'_>) {
         let _stopped = self.close(None, emit);
@@ -310,38 +314,22 @@ impl Cutter {
         segments: &mut Vec<Segment>,
         advance: &dyn Fn(u64),
     ) -> io::Result<()> {
-        let mut buf: Vec<u8> = Vec::new();
-        let (mut at, mut end) = (0usize, false);
-        let (mut members, mut place) = (Members::new(), 0u64);
-        loop {
-            if !end && buf.len() - at < chunk::MAX + members::UNIT {
-                buf.drain(..at);
-                at = 0;
-                let before = buf.len();
-                end = (&mut *reader).take(PIECE as u64).read_to_end(&mut buf)? < PIECE;
-                advance((buf.len() - before) as u64);
-            }
-            let rest = buf.get(at..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(());
-            }
-            let mark = members.mark(place, rest).and_then(|mark| usize::try_from(mark - place).ok());
-            let len = chunk::first_cut(rest.get(..mark.unwrap_or(rest.len())).unwrap_or(rest));
-            let (bytes, _) = rest.split_at_checked(len).unwrap_or((rest, &[]));
-            at += len;
-            place += len as u64;
+        let mut chunks = Chunks::new();
+        while let Some(bytes) = chunks.next(reader)? {
+            advance(bytes.len() as u64);
             let digest = Digest::of(bytes);
             if let Some(number) = self.known.get(&digest) {
                 extend(segments, *number);
                 continue;
             }
-            if self.room() < len {
+            if self.room() < bytes.len() {
                 self.close(None, emit)?;
             }
             self.plain.extend_from_slice(bytes);
             self.known.insert(digest, self.chunks.len() as u64);
-            self.add(digest, len, segments);
+            self.add(digest, bytes.len(), segments);
         }
+        Ok(())
     }
 }
 

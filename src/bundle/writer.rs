@@ -172,6 +172,8 @@ pub trait PutBlob {
 pub trait Put: PutBlob {
     /// Cuts bytes by their content into chunks that all blobs share; gives their segments. `what` names the blob in messages.
     fn put_shared(&mut self, what: &str, bytes: &mut dyn Read) -> Result<Vec<Segment>, BundleError>;
+    /// The number of a chunk that was put, if there is one of this digest.
+    fn known(&self, chunk: &Digest) -> Option<u64>;
     /// Takes a block that is ready; gives the number of its first chunk.
     fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError>;
     /// Takes one blob as segments of chunks that were put before.
@@ -213,6 +215,10 @@ impl Put for Producer<'_, '_> {
         let feed = &mut self.feed;
         let cut = self.cutter.shared(bytes, &mut |block| push(feed, block));
         cut.map_err(|source| BundleError::Input { what: what.to_owned(), source })
+    }
+
+    fn known(&self, chunk: &Digest) -> Option<u64> {
+        self.cutter.known(chunk)
     }
 
     fn put_block(&mut self, block: ReadyBlock) -> Result<u64, BundleError> {

@@ -5,6 +5,7 @@
 use super::apart::Apart;
 use super::expand::{Reading, expand};
 use super::parts::View;
+use super::repeats::{Repeats, Seen};
 use super::shrink::{Chosen, Shrinking};
 use super::spooled::spool;
 use super::streams::Streams;
@@ -34,28 +35,63 @@ enum Content {
 }
 
 impl Shrinking<'_> {
-    /// Puts the blobs that `blobs` gives.
+    /// Puts the blobs that `blobs` gives; where they are compared, it is called twice and has to give the same.
     pub fn feed(
         &self,
         put: &mut dyn Put,
-        blobs: impl FnOnce(&mut dyn PutBlob) -> Result<(), BundleError> + Send,
+        blobs: impl Fn(&mut dyn PutBlob) -> Result<(), BundleError> + Sync,
     ) -> Result<(), BundleError> {
         if self.pairs.is_empty() && !self.small {
             return blobs(put);
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool = pool.map_err(|e| BundleError::Scratch(std::io::Error::other(e)))?;
+        let repeats = self.repeats(&blobs)?;
         parallel::ordered(
             self.threads,
             AHEAD,
             |queue| blobs(&mut Spooling { queue }),
-            |job| self.look(job, &pool),
+            |job| self.look(job, &repeats, &pool),
             |job: Result<Job, BundleError>| self.put(put, job?),
         )
     }
 
+    /// What the blobs that are compared have in common. Where none is, chunks are found as they are put.
+    fn repeats(
+        &self,
+        blobs: &(impl Fn(&mut dyn PutBlob) -> Result<(), BundleError> + Sync),
+    ) -> Result<Repeats, BundleError> {
+        let mut repeats = Repeats::default();
+        if self.pairs.is_empty() {
+            return Ok(repeats);
+        }
+        parallel::ordered(
+            self.threads,
+            AHEAD,
+            |queue| blobs(&mut Spooling { queue }),
+            |job: Job| self.seen(job),
+            |seen: Result<Option<Seen>, BundleError>| {
+                seen?.into_iter().for_each(|seen| repeats.add(seen));
+                Ok(())
+            },
+        )?;
+        Ok(repeats)
+    }
+
+    fn seen(&self, job: Job) -> Result<Option<Seen>, BundleError> {
+        let Job { blob, what, content } = job;
+        let input = |source| BundleError::Input { what: what.clone(), source };
+        match content {
+            Content::Spooled { file, .. } if self.pairs.may_have(&blob) => {
+                let apart = Apart::new(file, blob.len).map_err(input)?;
+                Seen::new(&apart).map(Some).map_err(input)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Takes a blob apart, where anything will be made of that.
-    fn look(&self, job: Job, pool: &ThreadPool) -> Result<Job, BundleError> {
+    fn look(&self, job: Job, repeats: &Repeats, pool: &ThreadPool) -> Result<Job, BundleError> {
         let Job { blob, what, content } = job;
         let (verbatim, file) = match content {
             Content::Spooled { verbatim, file } if self.small && verbatim || self.pairs.may_have(&blob) => {
@@ -66,7 +102,7 @@ impl Shrinking<'_> {
         let input = |source| BundleError::Input { what: what.clone(), source };
         let apart = Apart::new(file, blob.len).map_err(input)?;
         let chosen = match self.pairs.may_have(&blob) {
-            true => Chosen::new(self.pairs, &blob, &apart, self.threads)?,
+            true => Chosen::new(self.pairs, repeats, &blob, &apart, self.threads)?,
             false => None,
         };
         let content = match chosen.is_some() || self.small && verbatim {
@@ -102,11 +138,11 @@ impl Shrinking<'_> {
 }
 
 /// Spools what comes.
-struct Spooling<'a, 'f> {
-    queue: &'a mut parallel::Feed<'f, Job, Result<Job, BundleError>>,
+struct Spooling<'a, 'f, O> {
+    queue: &'a mut parallel::Feed<'f, Job, O>,
 }
 
-impl Spooling<'_, '_> {
+impl<O> Spooling<'_, '_, O> {
     fn push(&mut self, blob: &Blob, what: &str, content: Content) -> Result<(), BundleError> {
         let job = Job { blob: *blob, what: what.to_owned(), content };
         let stopped = |_| BundleError::Write(std::io::Error::other("the writing was stopped"));
@@ -114,7 +150,7 @@ impl Spooling<'_, '_> {
     }
 }
 
-impl PutBlob for Spooling<'_, '_> {
+impl<O> PutBlob for Spooling<'_, '_, O> {
     fn put(&mut self, blob: &Blob, what: &str, verbatim: bool, bytes: &mut dyn Read) -> Result<(), BundleError> {
         let file = spool(blob, what, bytes)?;
         self.push(blob, what, Content::Spooled { verbatim, file })

@@ -3,25 +3,20 @@
 //! Which old content is chosen by name and place; a bad choice makes a delta larger, never wrong. What does not shrink is
 //! stored as it is. Specified in `spec/bundle.md`, section "Deltas".
 
-use super::apart::{Apart, LARGE};
-use super::parts::View;
+use super::apart::Apart;
+use super::layout::Layout;
+use super::repeats::{Repeated, Repeats};
 use super::runs::{self, Block, Run, Source};
 use super::streams::Streams;
-use super::units::{Look, Mark};
+use super::units::Look;
 use crate::bundle::{BundleError, Patched, Put, ReadyBlock, ScratchFile, SourceRun, temporary};
-use crate::cbor::Bytes;
-use crate::digest::{Blob, Digest};
+use crate::digest::Blob;
 use crate::format::section::Segment;
-use crate::format::table::ChunkRow;
 use crate::kind::ReadAt;
-use crate::limits;
 use crate::op::delta::Held;
 use crate::op::pairs::Pairs;
 use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
-use crate::replay::list;
-use crate::replay::stream::Stream;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -47,30 +42,41 @@ pub struct Shrinking<'a> {
     pub small: bool,
 }
 
-/// A part of a new blob: its content is `from..from + len` of the joined content.
-struct Content<'a> {
-    from: u64,
-    len: u64,
-    stream: Option<&'a Stream>,
-}
-
 /// Old content that a new blob is compared with.
 pub(super) struct Chosen {
-    /// Numbers of the old blobs, at least one, the most similar first.
+    /// Numbers of the old blobs, the most similar first.
     numbers: Vec<usize>,
     /// What is known of the new blob.
     look: Look,
     /// By part of the new blob: whether it is a stream.
     opened: Vec<bool>,
+    /// Its chunks that other new blobs have, too.
+    repeated: Vec<Repeated>,
 }
 
 impl Chosen {
-    /// For a new blob; `None` where there is none.
-    pub fn new(pairs: &Pairs<'_>, blob: &Blob, apart: &Apart, threads: usize) -> Result<Option<Chosen>, BundleError> {
+    /// For a new blob; `None` where there is none, and not half of it is in other new blobs.
+    pub fn new(
+        pairs: &Pairs<'_>,
+        repeats: &Repeats,
+        blob: &Blob,
+        apart: &Apart,
+        threads: usize,
+    ) -> Result<Option<Chosen>, BundleError> {
         let look = Look::new(apart).map_err(BundleError::Scratch)?;
         let numbers = pairs.of(blob, &look, threads)?;
-        let opened = apart.parts.iter().map(|p| p.plain.is_some()).collect();
-        Ok((!numbers.is_empty()).then_some(Chosen { numbers, look, opened }))
+        let repeated = repeats.of(apart).map_err(BundleError::Scratch)?;
+        let opened: Vec<bool> = apart.parts.iter().map(|p| p.plain.is_some()).collect();
+        let twice = repeated.iter().filter(|r| opened.get(r.part) == Some(&true)).map(|r| r.len).sum::<u64>();
+        let worth = !numbers.is_empty() || twice > 0 && twice >= look.len / 2;
+        Ok(worth.then_some(Chosen { numbers, look, opened, repeated }))
+    }
+
+    /// The chunks of parts that are compared by the bytes which they were when they were cut.
+    fn repeated(&self, new: &Streams) -> Vec<Repeated> {
+        let still =
+            |r: &&Repeated| new.apart.parts.get(r.part).map(|p| p.plain.is_some()) == self.opened.get(r.part).copied();
+        self.repeated.iter().filter(still).copied().collect()
     }
 }
 
@@ -81,29 +87,6 @@ struct Piece {
     run: usize,
     /// Its patch in the scratch file: where, and how long.
     patch: Option<(u64, u64)>,
-}
-
-/// New content as it is compared: where its parts are read from, and which they are.
-struct Plain<'a> {
-    views: Vec<View<'a>>,
-    contents: &'a [Content<'a>],
-}
-
-impl Plain<'_> {
-    /// The bytes of a block, and its chunks: one for each part that it has bytes of.
-    fn read(&self, block: &Block) -> io::Result<(Vec<u8>, Vec<ChunkRow>)> {
-        let (mut plain, mut chunks) = (Vec::with_capacity((block.end - block.start) as usize), Vec::new());
-        for (view, content) in self.views.iter().zip(self.contents) {
-            let (from, to) = (content.from.max(block.start), (content.from + content.len).min(block.end));
-            if from < to {
-                let mut bytes = vec![0u8; (to - from) as usize];
-                view.of.read_exact_at(&mut bytes, view.at + (from - content.from))?;
-                chunks.push(ChunkRow { digest: Digest::of(&bytes), len: bytes.len() as u32 });
-                plain.extend_from_slice(&bytes);
-            }
-        }
-        Ok((plain, chunks))
-    }
 }
 
 impl Shrinking<'_> {
@@ -126,51 +109,38 @@ impl Shrinking<'_> {
             let opened = self.pairs.open(*number)?;
             sources.extend(opened.map(|(blob, apart)| Source { number: *number, blob, apart }));
         }
-        let contents = contents(new);
-        let runs = self.runs(&sources, &chosen.look, &chosen.opened, &contents)?;
-        let plain = Plain { views: new.apart.parts.iter().map(|p| new.apart.view(p)).collect(), contents: &contents };
+        let layout = Layout::new(new, &chosen.repeated(new), &|chunk| put.known(chunk));
+        let runs = self.runs(&sources, chosen, &layout)?;
         let patches = temporary().map_err(BundleError::Scratch)?;
-        let pieces = self.pieces(&plain, &runs, &sources, &*patches).map_err(input)?;
+        let pieces = self.pieces(&layout, &runs, &sources, &*patches).map_err(input)?;
         let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
         let size: u64 = pieces.iter().map(cost).sum();
-        if pieces.iter().all(|p| p.patch.is_none()) || size.saturating_mul(20) > blob.len.saturating_mul(19) {
+        if (layout.known == 0 && pieces.iter().all(|p| p.patch.is_none()))
+            || size.saturating_mul(20) > blob.len.saturating_mul(19)
+        {
             return Ok(false);
         }
         let extents: Vec<Vec<SourceRun>> = runs.iter().map(|run| run.extents(&sources)).collect();
-        let segments = blocks(put, &pieces, &plain, &extents, &*patches, what)?;
+        let segments = blocks(put, &pieces, &layout, &extents, &*patches, what)?;
         put.put_recipe(blob, what, segments)?;
         Ok(true)
     }
 
-    /// What each block is compared with: everything, or where that is too long what has most in common with it. `opened`: which
-    /// parts were streams.
-    fn runs(
-        &self,
-        sources: &[Source],
-        look: &Look,
-        opened: &[bool],
-        contents: &[Content<'_>],
-    ) -> Result<Vec<Run>, BundleError> {
-        let total: u64 = contents.iter().map(|c| c.len).sum();
-        let blocks = cuts(contents, total);
-        if runs::fit(sources, total, self.pairs.bounds) {
+    /// What each block is compared with: everything, or where that is too long what has most in common with it.
+    fn runs(&self, sources: &[Source], chosen: &Chosen, layout: &Layout<'_>) -> Result<Vec<Run>, BundleError> {
+        let blocks = layout.cuts();
+        if runs::fit(sources, layout.new, self.pairs.bounds) {
             return Ok(vec![runs::whole(sources, blocks)]);
         }
         let table = self.pairs.table(self.threads)?;
-        let place = |m: &Mark| {
-            let (content, opened) = (contents.get(m.part)?, *opened.get(m.part)?);
-            // A stream that no encoder makes again is not compared by what it expands to, of which its marks are.
-            (content.stream.is_some() || !opened).then_some((content.from + m.at, *m))
-        };
-        let mut marks: Vec<(u64, Mark)> = look.marks.iter().filter_map(place).collect();
-        marks.sort_unstable_by_key(|(at, mark)| (*at, mark.value));
+        let marks = layout.marks(&chosen.look.marks, &chosen.opened);
         Ok(runs::by_units(sources, &table, &marks, blocks, self.pairs.bounds))
     }
 
     /// Compares blocks with old content, one run after another. Patches go to `to`.
     fn pieces(
         &self,
-        plain: &Plain<'_>,
+        layout: &Layout<'_>,
         runs: &[Run],
         sources: &[Source],
         to: &dyn ScratchFile,
@@ -186,7 +156,7 @@ impl Shrinking<'_> {
                 if old.is_empty() {
                     return Ok(none);
                 }
-                let (new, _) = plain.read(block)?;
+                let (new, _) = layout.read(block)?;
                 let Some(patch) = differ.diff(&new, block.place, level).map_err(io::Error::other)? else {
                     return Ok(none);
                 };
@@ -205,22 +175,11 @@ impl Shrinking<'_> {
     }
 }
 
-/// The parts of a blob, one after another.
-fn contents(new: &Streams) -> Vec<Content<'_>> {
-    let mut from = 0u64;
-    let place = |(part, stream)| {
-        let content = Content { from, len: new.apart.view(part).len, stream: Option::as_ref(stream) };
-        from += content.len;
-        content
-    };
-    new.apart.parts.iter().zip(&new.of).map(place).collect()
-}
-
 /// Puts the blocks; gives the segments.
 fn blocks(
     put: &mut dyn Put,
     pieces: &[Piece],
-    content: &Plain<'_>,
+    layout: &Layout<'_>,
     extents: &[Vec<SourceRun>],
     patches: &dyn ScratchFile,
     what: &str,
@@ -228,7 +187,7 @@ fn blocks(
     let input = |source| BundleError::Input { what: what.to_owned(), source };
     let (mut first, mut lens) = (None, Vec::new());
     for piece in pieces {
-        let (mut plain, chunks) = content.read(&piece.block).map_err(input)?;
+        let (mut plain, chunks) = layout.read(&piece.block).map_err(input)?;
         lens.extend(chunks.iter().map(|c| u64::from(c.len)));
         let mut patch = None;
         if let Some((at, len)) = piece.patch {
@@ -240,67 +199,7 @@ fn blocks(
         let number = put.put_block(ReadyBlock { plain, chunks, patch })?;
         first.get_or_insert(number);
     }
-    let contents = content.contents;
-    let (mut number, mut lens) = (first.unwrap_or(0), lens.into_iter());
-    let mut segments = Vec::new();
-    for content in contents {
-        let (begin, mut left) = (number, content.len);
-        while left > 0 {
-            left = left.saturating_sub(lens.next().unwrap_or(left));
-            number += 1;
-        }
-        let chunks = Segment::Chunks { first: begin, count: number - begin };
-        segments.push(match &content.stream {
-            None => chunks,
-            Some(stream) => Segment::Replay {
-                encoder: stream.identity.row(),
-                checkpoints: Bytes(list::encode(&stream.checkpoints)),
-                len: stream.compressed,
-                parts: vec![chunks],
-            },
-        });
-    }
-    Ok(merged(segments))
-}
-
-/// Blocks of the content: where each begins and ends, and where its old content lies, by the order of [`runs::whole`]. A large
-/// stream begins a block.
-fn cuts(contents: &[Content<'_>], total: u64) -> Vec<Block> {
-    let block = u64::from(limits::BLOCK_PLAIN);
-    let large = |c: &&Content<'_>| c.stream.is_some() && c.len >= LARGE;
-    let mut bounds: BTreeMap<u64, u64> = BTreeMap::from([(0, 0)]);
-    let mut place = 0;
-    for content in contents.iter().filter(large) {
-        bounds.insert(content.from, place);
-        place += content.len;
-        bounds.insert(content.from + content.len, place);
-    }
-    let ends = bounds.keys().copied().skip(1).chain([total]);
-    let runs = bounds.iter().zip(ends).filter(|((from, _), end)| *from < end);
-    runs.flat_map(|((from, place), end)| {
-        (0..(end - from).div_ceil(block)).map(move |n| Block {
-            start: from + n * block,
-            end: end.min(from + (n + 1) * block),
-            place: place + n * block,
-        })
-    })
-    .collect()
-}
-
-/// Runs of chunks that follow each other are one segment.
-fn merged(segments: Vec<Segment>) -> Vec<Segment> {
-    let mut out: Vec<Segment> = Vec::new();
-    for segment in segments {
-        if let (Some(Segment::Chunks { first, count }), Segment::Chunks { first: next, count: more }) =
-            (out.last_mut(), &segment)
-            && *first + *count == *next
-        {
-            *count += more;
-            continue;
-        }
-        out.push(segment);
-    }
-    out
+    Ok(layout.segments(first.unwrap_or(0), &lens))
 }
 
 fn first(blob: &dyn ReadAt, len: u64) -> io::Result<Vec<u8>> {

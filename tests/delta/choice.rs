@@ -155,6 +155,22 @@ fn content_is_found_wherever_it_went() {
     }
 }
 
+/// What is new in several new blobs, or several times in one, travels once, whatever it is packed in.
+#[test]
+fn what_new_blobs_share_travels_once() {
+    let (a, other) = (text(1, 400_000), text(2, 100_000));
+    let new = [&edited(&a)[..], &noise(3, 300_000), b"the end"].concat();
+    let old = vec![(Kind::File, "tool.tgz", vec![gz(&tar(&[("bin/tool", &a)]))])];
+    let once = vec![(Kind::File, "tool.tgz", vec![gz(&tar(&[("bin/tool", &new)]))])];
+    let mut often = once.clone();
+    let layer = gz(&tar(&[("etc/other", &edited(&other)), ("usr/bin/tool", &new), ("usr/bin/tool2", &new)]));
+    often.push((Kind::Image, "r/app:2", vec![layer, tar(&[("bin/x", b"x"), ("bin/tool", &new)])]));
+    // No old content resembles this one; it is worth being opened all the same.
+    often.push((Kind::Wheel, "tool", vec![packed(&tar(&[("x", &noise(4, 20_000)), ("tool", &new)]), 9)]));
+    let (once, often) = (delta(&old, &once, Bounds::default()), delta(&old, &often, Bounds::default()));
+    assert!(once > 300_000 && often < once + 100_000, "{once} once, {often} often");
+}
+
 /// Old content that is too long to be held is chosen by file and by window.
 #[test]
 fn long_content_is_compared_piece_by_piece() {
