@@ -1,11 +1,11 @@
-//! *Members* of a tar are seen in a stream of bytes as it goes by, so that chunks begin and end where large ones do.
+//! *Members* of a tar or a cpio archive are seen in a stream of bytes as it goes by, so that chunks begin and end where large ones do.
 //!
-//! Nothing is refused: what is no tar, or stops being one, has no more members. Where to cut is no part of reading. See
+//! Nothing is refused: what is no archive, or stops being one, has no more members. Where to cut is no part of reading. See
 //! `spec/rationale.md`, section "Chunking".
 
 use std::collections::VecDeque;
 
-/// A header, and the unit that content is filled up to (POSIX.1-2017, pax, "ustar Interchange Format").
+/// A header of a tar, and the unit that content is filled up to (POSIX.1-2017, pax, "ustar Interchange Format").
 pub const UNIT: usize = 512;
 const UNITS: u64 = 512;
 /// Content of at least so many bytes has chunks for itself: the least length of a chunk.
@@ -20,7 +20,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// Of a stream whose first header, if it is a tar, lies at its beginning.
+    /// Of a stream whose first header, if it is an archive, lies at its beginning.
     pub fn new() -> Members {
         Members { header: Some(0), marks: VecDeque::new() }
     }
@@ -43,17 +43,43 @@ impl Members {
 
     /// Takes a header; where the next one is.
     fn see(&mut self, at: u64, block: &[u8; UNIT]) -> Option<u64> {
-        let len = content(block)?;
-        let begin = at.checked_add(UNITS)?;
-        let end = begin.checked_add(len)?;
-        if len >= LARGE {
+        let member = tar(block).or_else(|| cpio(block))?;
+        let begin = at.checked_add(member.header)?;
+        let end = begin.checked_add(member.len)?;
+        if member.len >= LARGE {
             self.marks.extend([begin, end]);
         }
-        end.checked_next_multiple_of(UNITS)
+        end.checked_next_multiple_of(member.unit)
     }
 }
 
-/// Bytes of content after a header; `None` if it is none.
+/// A member of an archive: length of its header with the name, of its content, and what both are filled up to.
+struct Member {
+    header: u64,
+    len: u64,
+    unit: u64,
+}
+
+fn tar(block: &[u8; UNIT]) -> Option<Member> {
+    Some(Member { header: UNITS, len: content(block)?, unit: UNITS })
+}
+
+/// The "new ASCII format" of cpio, with or without sums, which payloads of rpms are: a magic, then fields of eight hexadecimal
+/// digits; everything is filled up to four bytes.
+fn cpio(block: &[u8; UNIT]) -> Option<Member> {
+    let (magic, fields) = block.split_first_chunk::<6>()?;
+    if !matches!(magic, b"070701" | b"070702") {
+        return None;
+    }
+    let field = |n: usize| {
+        let digits = std::str::from_utf8(fields.chunks_exact(8).nth(n)?).ok()?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let header = field(11)?.checked_add(110)?.checked_next_multiple_of(4)?;
+    Some(Member { header, len: field(6)?, unit: 4 })
+}
+
+/// Bytes of content after a header of a tar; `None` if it is none.
 fn content(block: &[u8; UNIT]) -> Option<u64> {
     let magic = block.get(257..262)? == b"ustar";
     let sum = block.get(148..156)?;
@@ -128,7 +154,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tar_has_no_marks() {
+    fn content_of_large_members_of_a_cpio_archive_is_marked() {
+        let mut bytes = Vec::new();
+        let mut expect = Vec::new();
+        for (name, len) in [("./usr/bin/a", 10_001), ("small", 100), ("./b", 9_000), ("TRAILER!!!", 0)] {
+            let fields = [1, 0o100_755, 0, 0, 1, 0, len, 0, 0, 0, 0, name.len() + 1, 0];
+            bytes.extend(b"070701");
+            fields.iter().for_each(|n| bytes.extend(format!("{n:08x}").bytes()));
+            bytes.extend(name.bytes().chain([0]));
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            if len >= 8192 {
+                expect.extend([bytes.len(), bytes.len() + len].map(|n| n as u64));
+            }
+            bytes.resize(bytes.len() + len, b'x');
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        for step in [512, 700, 1 << 20] {
+            assert_eq!(marks(&bytes, step), expect, "{step}");
+        }
+        let mut broken = bytes.clone();
+        broken[54 + 7] = b'-'; // the size of the first
+        assert_eq!(marks(&broken, 4096), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_is_no_archive_has_no_marks() {
         let good = tar(&[("a", 10_000), ("b", 10_000)]);
         let mut broken = good.clone();
         broken[512 + 10_240] ^= 1; // the second name
