@@ -43,12 +43,19 @@ impl Dice {
         (0..self.roll(7)).map(|n| (format!("f{n}"), self.content())).collect()
     }
 
-    /// The next version: files stay, change a little, change wholly, are renamed, vanish, appear.
+    /// The next version: files stay, change a little (in one place, or in several ways), change wholly, are renamed, vanish, appear.
     fn next(&mut self, old: &Tree) -> Tree {
         let mut new = Tree::new();
         for (path, content) in old {
-            match self.roll(6) {
+            match self.roll(7) {
                 0 => {}
+                6 => {
+                    let edited = self.edited(content);
+                    let plain = unpacked(&edited).unwrap_or_else(|| edited.clone());
+                    let twice = [&plain[..], &noise(8, 1000), &plain].concat();
+                    new.insert(format!("{path}-copy"), packed(&twice, self.roll(9) as u32 + 1));
+                    new.insert(path.clone(), edited);
+                }
                 1 => drop(new.insert(path.clone(), self.content())),
                 2 => drop(new.insert(format!("{path}-renamed"), content.clone())),
                 3 => drop(new.insert(path.clone(), self.edited(content))),
