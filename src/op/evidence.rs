@@ -6,7 +6,8 @@
 use crate::digest::Digest;
 use crate::format::area::Signed;
 use crate::limits;
-use crate::op::audit::{self, AuditError};
+use crate::op::audit;
+use crate::op::records::RecordsError;
 use crate::site::archive::Archive;
 use crate::site::writer::Writer;
 use crate::trust::report::{Outcome, Report};
@@ -77,7 +78,7 @@ pub fn keep(
     release: &Digest,
     find: impl Fn(&Evidence) -> Option<Vec<u8>>,
     now: i64,
-) -> Result<(u64, Vec<String>), AuditError> {
+) -> Result<(u64, Vec<String>), RecordsError> {
     let archive = Archive::of(writer);
     let lives = audit::lives(&archive.ledger()?.records);
     let admitted = lives.iter().filter(|l| l.release.release == *release).flat_map(|l| &l.admitted);

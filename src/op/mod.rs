@@ -21,6 +21,7 @@ pub mod payload;
 pub mod policies;
 pub mod predict;
 pub mod receipt;
+pub mod records;
 mod repeats;
 mod resemble;
 pub mod review;

@@ -13,7 +13,8 @@ use crate::kind::{self, KindError};
 use crate::model::{Artifact, Catalog, Context, Described, Kind, Plan, ReleaseView};
 use crate::monitor::Monitor;
 use crate::op::delta::NeedList;
-use crate::op::visible::{self, ViewError};
+use crate::op::records::RecordsError;
+use crate::op::visible;
 use crate::op::{policies, seal};
 use crate::relpath::RelPath;
 use crate::site::Site;
@@ -76,7 +77,7 @@ pub enum UnpackError {
     },
     /// What the site shows cannot be read.
     #[error(transparent)]
-    View(#[from] ViewError),
+    View(#[from] RecordsError),
     /// An artifact's bytes cannot be read the way its kind is.
     #[error("the {kind} {name} of the release is not what its facts say")]
     Kind {

@@ -3,53 +3,15 @@
 //! It reads the archived indexes of releases, and decides which earlier releases stay. Specified in `spec/site.md`,
 //! section "What stays visible".
 
-use crate::bundle::{Bundle, BundleError, Sealed};
-use crate::class::{Class, Classified};
+use crate::bundle::{Bundle, Sealed};
 use crate::digest::Digest;
 use crate::model::{Catalog, Described, Kind, ReleaseView};
+use crate::op::records::RecordsError;
 use crate::site::Site;
-use crate::site::error::SiteError;
 use crate::site::generation::ShownRelease;
 use crate::site::ledger::ReleaseRef;
 use crate::trust::order::Order;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Why what a site shows cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ViewError {
-    /// The site cannot be read.
-    #[error(transparent)]
-    Site(#[from] SiteError),
-    /// An archived index is damaged.
-    #[error("the archived index of release {release} cannot be read")]
-    Archive {
-        /// The release.
-        release: Digest,
-        /// Why.
-        #[source]
-        source: BundleError,
-    },
-    /// An archived index is gone.
-    #[error("the index of release {0} is not in the site's archive")]
-    Gone(Digest),
-}
-
-impl Classified for ViewError {
-    fn class(&self) -> Class {
-        match self {
-            ViewError::Site(e) => e.class(),
-            _ => Class::Damaged,
-        }
-    }
-    fn hint(&self) -> Option<String> {
-        match self {
-            ViewError::Site(e) => e.hint(),
-            _ => Some(
-                "restore ledger/archive of the site from a backup, or set up a new site over the same bundles".into(),
-            ),
-        }
-    }
-}
 
 /// The releases of a site's current generation with their artifacts.
 pub struct View {
@@ -73,7 +35,7 @@ pub struct Changes {
 
 impl View {
     /// Reads what is visible.
-    pub fn read(site: &Site) -> Result<View, ViewError> {
+    pub fn read(site: &Site) -> Result<View, RecordsError> {
         let mut view = View { shown: Vec::new(), keep: site.config().keep.max(1) as usize, time: 0 };
         for n in site.generations()? {
             view.time = view.time.max(site.generation(n)?.time);
@@ -122,12 +84,12 @@ impl View {
 }
 
 /// The artifacts of a release in the site's archive.
-pub fn archived(site: &Site, release: &Digest) -> Result<Vec<Described>, ViewError> {
-    let damaged = |source| ViewError::Archive { release: *release, source };
-    let bytes = site.archive_get(release)?.ok_or(ViewError::Gone(*release))?;
+pub fn archived(site: &Site, release: &Digest) -> Result<Vec<Described>, RecordsError> {
+    let damaged = |source| RecordsError::Archive { release: *release, source };
+    let bytes = site.archive_get(release)?.ok_or(RecordsError::Gone(*release))?;
     let sealed = Sealed::open(&bytes[..]).map_err(damaged)?;
     if sealed.ids().release != *release {
-        return Err(ViewError::Gone(*release));
+        return Err(RecordsError::Gone(*release));
     }
     let bundle = Bundle::parse(sealed, ()).map_err(damaged)?;
     bundle.artifacts().map_err(damaged)

@@ -2,8 +2,9 @@
 //!
 //! They stop nothing: people decide. Specified in `spec/audit.md`.
 
-use super::{Admitted, AuditError, Life, lives, statements};
+use super::{Admitted, Life, lives, statements};
 use crate::format::area;
+use crate::op::records::RecordsError;
 use crate::site::archive::Archive;
 use crate::site::generation::ShownRelease;
 use crate::site::ledger::ReleaseRef;
@@ -32,7 +33,7 @@ pub fn alarms(
     shown: &[ShownRelease],
     policy: &Policy,
     state: &OrderState,
-) -> Result<Vec<Alarm>, AuditError> {
+) -> Result<Vec<Alarm>, RecordsError> {
     let ledger = archive.ledger()?;
     let lives = lives(&ledger.records);
     let mut out = Vec::new();
@@ -56,7 +57,12 @@ pub fn alarms(
 }
 
 /// The revoked keys among those that vouched for a release, if it would not have come without them.
-fn rests_on(archive: &Archive, life: &Life, policy: &Policy, known: &Learned) -> Result<Vec<Fingerprint>, AuditError> {
+fn rests_on(
+    archive: &Archive,
+    life: &Life,
+    policy: &Policy,
+    known: &Learned,
+) -> Result<Vec<Fingerprint>, RecordsError> {
     let Some(Admitted { admission, time, .. }) = life.admitted.last() else { return Ok(Vec::new()) };
     let id = life.release.release;
     let mut revoked = Learned { revoked_keys: known.revoked_keys.clone(), ..Learned::default() };

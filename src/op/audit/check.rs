@@ -2,9 +2,10 @@
 //!
 //! It looks at no blob of the site. Specified in `spec/audit.md`.
 
-use super::{AuditError, statements};
+use super::statements;
 use crate::digest::Digest;
 use crate::format::area::{self, Signed};
+use crate::op::records::RecordsError;
 use crate::site::archive::Archive;
 use crate::site::error::SiteError;
 use crate::site::ledger::Event;
@@ -36,7 +37,7 @@ pub struct Checked {
 
 /// Checks what the ledger rests on: its chain (which refuses to be read if broken), the policies and their succession, and
 /// the statements of every release under the policy of the time.
-pub fn check(archive: &Archive) -> Result<Checked, AuditError> {
+pub fn check(archive: &Archive) -> Result<Checked, RecordsError> {
     let ledger = archive.ledger()?;
     let mut out = Checked { lines: ledger.records.len() as u64, last: Some(ledger.last()), ..Checked::default() };
     let mut chain: Option<PolicyChain> = None;

@@ -2,10 +2,11 @@
 //!
 //! It believes the records; whether they hold is `check`'s question. Specified in `spec/audit.md`.
 
-use super::{AuditError, Life, lives, statements};
+use super::{Life, lives, statements};
 use crate::bundle::{Bundle, Sealed};
 use crate::digest::Digest;
 use crate::model::Described;
+use crate::op::records::RecordsError;
 use crate::site::archive::Archive;
 use crate::site::ledger::{Event, Kept, Ledger, ReleaseRef};
 use crate::trust::key::Fingerprint;
@@ -60,7 +61,7 @@ pub struct Answer {
 }
 
 /// Which releases brought `what`: a digest, a name, or a path as it is served. With `at`, only those live then.
-pub fn why(archive: &Archive, what: &str, at: Option<i64>) -> Result<Vec<Answer>, AuditError> {
+pub fn why(archive: &Archive, what: &str, at: Option<i64>) -> Result<Vec<Answer>, RecordsError> {
     let ledger = archive.ledger()?;
     let query = Query::parse(what);
     let mut out = Vec::new();
@@ -131,9 +132,9 @@ impl Query {
     }
 }
 
-fn items(files: &[Vec<u8>], release: &Digest, query: &Query) -> Result<Vec<Item>, AuditError> {
+fn items(files: &[Vec<u8>], release: &Digest, query: &Query) -> Result<Vec<Item>, RecordsError> {
     let Some(first) = files.first() else { return Ok(Vec::new()) };
-    let damaged = |source| AuditError::Archive { release: *release, source };
+    let damaged = |source| RecordsError::Archive { release: *release, source };
     let bundle = Bundle::parse(Sealed::open(&first[..]).map_err(damaged)?, ()).map_err(damaged)?;
     let found = bundle.artifacts().map_err(damaged)?.into_iter().filter(|d| query.asks_for(d));
     let item = |d: Described| {
@@ -158,7 +159,7 @@ fn speaks(ledger: &Ledger, digest: Digest, release: &ReleaseRef) -> bool {
     kept(ledger).any(|(_, k)| Digest::of(k.text.as_bytes()) == digest && k.text.contains(&release.release.hex()))
 }
 
-fn told(ledger: &Ledger, files: &[Vec<u8>], life: &Life) -> Result<Vec<Told>, AuditError> {
+fn told(ledger: &Ledger, files: &[Vec<u8>], life: &Life) -> Result<Vec<Told>, RecordsError> {
     let mut texts: BTreeMap<Digest, String> = BTreeMap::new();
     for signed in statements(files, &life.release.release)? {
         texts.insert(signed.digest(), String::from_utf8_lossy(&signed.text).into_owned());
