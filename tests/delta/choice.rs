@@ -2,6 +2,7 @@
 
 use crate::bundles::{Held, noise, text};
 use crate::pairs::{described, packed};
+use crate::small::second_reader;
 use pouch::bundle::{self, Bundle, Options, Prepared, Put, PutBlob, ReleaseSpec, Sealed, Workplace, temporary};
 use pouch::digest::Blob;
 use pouch::model::{Artifact, Described, Kind};
@@ -69,8 +70,8 @@ fn write(
     out
 }
 
-/// The length of the delta from one release to the other, which is proven.
-fn delta(old: &Release, new: &Release, bounds: Bounds) -> usize {
+/// The delta from one release to the other, which is proven.
+fn delta(old: &Release, new: &Release, bounds: Bounds) -> Vec<u8> {
     let full = write(old, 1, &delta::Held::default(), &[], bounds, 1);
     let mut held = delta::Held::default();
     held.add(&Bundle::parse(Sealed::open(&full[..]).expect("opens"), ()).expect("parses")).expect("reads");
@@ -80,7 +81,7 @@ fn delta(old: &Release, new: &Release, bounds: Bounds) -> usize {
     assert!(write(new, 2, &held, &before(), bounds, 3) == delta, "threads change nothing");
     let parsed = Bundle::parse(Sealed::open(&delta[..]).expect("opens"), ()).expect("parses");
     parsed.prove(Workplace { bases: &have, scratch: &temporary }, 2, &Silent).expect("comes out");
-    delta.len()
+    delta
 }
 
 /// Content with a few small changes.
@@ -150,7 +151,7 @@ fn content_is_found_wherever_it_went() {
     ];
     for (what, old, new) in cases {
         let len: usize = blobs(&new).iter().map(Vec::len).sum();
-        let delta = delta(&old, &new, Bounds::default());
+        let delta = delta(&old, &new, Bounds::default()).len();
         assert!(delta < 10_000 + len / 20, "{what}: {delta} bytes for {len}");
     }
 }
@@ -167,7 +168,9 @@ fn what_new_blobs_share_travels_once() {
     often.push((Kind::Image, "r/app:2", vec![layer, tar(&[("bin/x", b"x"), ("bin/tool", &new)])]));
     // No old content resembles this one; it is worth being opened all the same.
     often.push((Kind::Wheel, "tool", vec![packed(&tar(&[("x", &noise(4, 20_000)), ("tool", &new)]), 9)]));
-    let (once, often) = (delta(&old, &once, Bounds::default()), delta(&old, &often, Bounds::default()));
+    let shared = delta(&old, &often, Bounds::default());
+    second_reader(&shared, &blobs(&old), &mut blobs(&often).iter());
+    let (once, often) = (delta(&old, &once, Bounds::default()).len(), shared.len());
     assert!(once > 300_000 && often < once + 100_000, "{once} once, {often} often");
 }
 
@@ -186,10 +189,10 @@ fn long_content_is_compared_piece_by_piece() {
     let new = all(&[7, 3, 1, 0, 9, 8, 2, 11, 10, 4, 6, 5], true);
     let bounds = Bounds { whole: 8 << 20, block: 24 << 20, run: 30 << 20 };
     let image = |blob: Vec<u8>| vec![(Kind::Image, "r/large:1", vec![blob])];
-    let len = delta(&image(old.clone()), &image(new.clone()), bounds);
+    let len = delta(&image(old.clone()), &image(new.clone()), bounds).len();
     assert!(len < 30_000, "{len} bytes for {}", new.len());
     // Without files: windows.
     let strip = |tar: &[u8]| [b"no archive", tar].concat();
-    let len = delta(&image(strip(&old)), &image(strip(&new)), bounds);
+    let len = delta(&image(strip(&old)), &image(strip(&new)), bounds).len();
     assert!(len < 30_000, "{len} bytes for {}", new.len());
 }
