@@ -5,7 +5,7 @@
 use super::apart::Apart;
 use super::expand::{Reading, expand};
 use super::parts::View;
-use super::shrink::{Chosen, Shrinking};
+use super::shrink::{Chosen, Compared, Shrinking};
 use super::spooled::spool;
 use super::streams::Streams;
 use crate::bundle::{BundleError, Put, PutBlob};
@@ -14,10 +14,16 @@ use crate::kind::ReadAt;
 use crate::parallel;
 use rayon::ThreadPool;
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of blobs on their way, and the least that one counts: each has two scratch files open.
 const AHEAD: u64 = 512 << 20;
 const LEAST: u64 = 8 << 20;
+/// Patches of a blob whose encoders are slow are at most so many percent of it.
+const WORTH: u64 = 85;
+
+/// A blob of at most so many plain bytes may be compared beside others.
+const BESIDE: u64 = 64 << 20;
 
 /// A blob on its way.
 struct Job {
@@ -30,7 +36,7 @@ struct Job {
 enum Content {
     LeftOut,
     Spooled { verbatim: bool, file: Box<dyn ReadAt> },
-    Apart { verbatim: bool, streams: Box<Streams>, chosen: Option<Chosen> },
+    Apart { verbatim: bool, streams: Box<Streams>, chosen: Option<Chosen>, compared: Option<Compared> },
 }
 
 impl Shrinking<'_> {
@@ -45,17 +51,18 @@ impl Shrinking<'_> {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool = pool.map_err(|e| BundleError::Scratch(std::io::Error::other(e)))?;
+        let alone = Mutex::new(());
         parallel::ordered(
             self.threads,
             AHEAD,
             |queue| blobs(&mut Spooling { queue }),
-            |job| self.look(job, &pool),
+            |job| self.look(job, &pool, &alone),
             |job: Result<Job, BundleError>| self.put(put, job?),
         )
     }
 
     /// Takes a blob apart, where anything will be made of that.
-    fn look(&self, job: Job, pool: &ThreadPool) -> Result<Job, BundleError> {
+    fn look(&self, job: Job, pool: &ThreadPool, alone: &Mutex<()>) -> Result<Job, BundleError> {
         let Job { blob, what, content } = job;
         let (verbatim, file) = match content {
             Content::Spooled { verbatim, file } if self.small && verbatim || self.pairs.may_have(&blob) => {
@@ -71,12 +78,41 @@ impl Shrinking<'_> {
         };
         let content = match chosen.is_some() || self.small && verbatim {
             true => {
-                let streams = Box::new(pool.install(|| Streams::new(apart, self.threads)).map_err(input)?);
-                Content::Apart { verbatim, streams, chosen }
+                let mut streams = Box::new(pool.install(|| Streams::new(apart, self.threads)).map_err(input)?);
+                let guessed = streams.is_guess();
+                let compared = self.prove(&blob, &what, &mut streams, chosen.as_ref(), (pool, alone))?;
+                // Bytes that somebody compressed are like nothing: where most of a blob is that again, it is not compared.
+                let open = streams.unknown().saturating_mul(2) <= blob.len;
+                Content::Apart { verbatim, streams, chosen: chosen.filter(|_| open || !guessed), compared }
             }
             false => Content::Spooled { verbatim, file: apart.blob },
         };
         Ok(Job { blob, what, content })
+    }
+
+    /// Compares a blob whose encoders are guessed as if the guesses were right; if it shrinks well, they are proven. What was
+    /// compared, if they hold.
+    fn prove(
+        &self,
+        blob: &Blob,
+        what: &str,
+        streams: &mut Streams,
+        chosen: Option<&Chosen>,
+        (pool, alone): (&ThreadPool, &Mutex<()>),
+    ) -> Result<Option<Compared>, BundleError> {
+        if !streams.is_guess() {
+            return Ok(None);
+        }
+        let large = streams.apart.scratch().saturating_add(blob.len) > BESIDE;
+        let waited = large.then(|| alone.lock().unwrap_or_else(PoisonError::into_inner));
+        let compared = match chosen {
+            Some(chosen) => self.compare(blob, what, streams, chosen, WORTH)?,
+            None => None,
+        };
+        drop(waited);
+        let input = |source| BundleError::Input { what: what.to_owned(), source };
+        let right = pool.install(|| streams.settle(compared.is_some(), self.threads)).map_err(input)?;
+        Ok(compared.filter(|_| right))
     }
 
     fn put(&self, put: &mut dyn Put, job: Job) -> Result<(), BundleError> {
@@ -87,10 +123,11 @@ impl Shrinking<'_> {
         match content {
             Content::LeftOut => put.leave_out(&blob, &what),
             Content::Spooled { verbatim, file } => as_it_is(put, verbatim, &*file),
-            Content::Apart { verbatim, streams, chosen } => {
-                let done = match &chosen {
-                    Some(chosen) => self.shrink(put, &blob, &what, &streams, chosen)?,
-                    None => false,
+            Content::Apart { verbatim, streams, chosen, compared } => {
+                let done = match (compared, &chosen) {
+                    (Some(compared), _) => compared.put(put, &blob, &what, &streams).map(|()| true)?,
+                    (None, Some(chosen)) => self.shrink(put, &blob, &what, &streams, chosen)?,
+                    (None, None) => false,
                 };
                 match done || self.small && verbatim && expand(put, &blob, &what, &streams)? {
                     true => Ok(()),

@@ -83,13 +83,35 @@ struct Piece {
     patch: Option<(u64, u64)>,
 }
 
+/// A blob that was compared, and shrinks.
+pub(super) struct Compared {
+    pieces: Vec<Piece>,
+    /// By run: its old content.
+    extents: Vec<Vec<SourceRun>>,
+    patches: Box<dyn ScratchFile>,
+}
+
+impl Compared {
+    /// Puts the blob; `new` is what was compared.
+    pub fn put(self, put: &mut dyn Put, blob: &Blob, what: &str, new: &Streams) -> Result<(), BundleError> {
+        let contents = contents(new);
+        let plain = Plain::new(new, &contents);
+        let segments = blocks(put, &self.pieces, &plain, &self.extents, &*self.patches, what)?;
+        put.put_recipe(blob, what, segments)
+    }
+}
+
 /// New content as it is compared: where its parts are read from, and which they are.
 struct Plain<'a> {
     views: Vec<View<'a>>,
     contents: &'a [Content<'a>],
 }
 
-impl Plain<'_> {
+impl<'a> Plain<'a> {
+    fn new(new: &'a Streams, contents: &'a [Content<'a>]) -> Plain<'a> {
+        Plain { views: new.apart.parts.iter().map(|p| new.apart.view(p)).collect(), contents }
+    }
+
     /// The bytes of a block, and its chunks: one for each part that it has bytes of.
     fn read(&self, block: &Block) -> io::Result<(Vec<u8>, Vec<ChunkRow>)> {
         let (mut plain, mut chunks) = (Vec::with_capacity((block.end - block.start) as usize), Vec::new());
@@ -116,10 +138,25 @@ impl Shrinking<'_> {
         new: &Streams,
         chosen: &Chosen,
     ) -> Result<bool, BundleError> {
+        match self.compare(blob, what, new, chosen, 95)? {
+            Some(compared) => compared.put(put, blob, what, new).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Compares a blob with old content; `None` unless patches are at most so many `percent` of it.
+    pub(super) fn compare(
+        &self,
+        blob: &Blob,
+        what: &str,
+        new: &Streams,
+        chosen: &Chosen,
+        percent: u64,
+    ) -> Result<Option<Compared>, BundleError> {
         let input = |source| BundleError::Input { what: what.to_owned(), source };
         let compressed = crate::source::read::is_compressed(&first(&*new.apart.blob, blob.len).map_err(input)?);
         if compressed && new.unknown().saturating_mul(2) > blob.len {
-            return Ok(false); // most of it is compressed by nobody we know
+            return Ok(None); // most of it is compressed by nobody we know
         }
         let mut sources = Vec::new();
         for number in &chosen.numbers {
@@ -128,18 +165,16 @@ impl Shrinking<'_> {
         }
         let contents = contents(new);
         let runs = self.runs(&sources, &chosen.look, &chosen.opened, &contents)?;
-        let plain = Plain { views: new.apart.parts.iter().map(|p| new.apart.view(p)).collect(), contents: &contents };
+        let plain = Plain::new(new, &contents);
         let patches = temporary().map_err(BundleError::Scratch)?;
         let pieces = self.pieces(&plain, &runs, &sources, &*patches).map_err(input)?;
         let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
         let size: u64 = pieces.iter().map(cost).sum();
-        if pieces.iter().all(|p| p.patch.is_none()) || size.saturating_mul(20) > blob.len.saturating_mul(19) {
-            return Ok(false);
+        if pieces.iter().all(|p| p.patch.is_none()) || size.saturating_mul(100) > blob.len.saturating_mul(percent) {
+            return Ok(None);
         }
-        let extents: Vec<Vec<SourceRun>> = runs.iter().map(|run| run.extents(&sources)).collect();
-        let segments = blocks(put, &pieces, &plain, &extents, &*patches, what)?;
-        put.put_recipe(blob, what, segments)?;
-        Ok(true)
+        let extents = runs.iter().map(|run| run.extents(&sources)).collect();
+        Ok(Some(Compared { pieces, extents, patches }))
     }
 
     /// What each block is compared with: everything, or where that is too long what has most in common with it. `opened`: which
