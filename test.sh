@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # command:package, for each real tool that a test runs
 TOOLS="skopeo:skopeo docker-registry:docker-registry nginx:nginx-light createrepo_c:createrepo-c rpmbuild:rpm dnf:dnf
 apt-ftparchive:apt-utils dpkg-scanpackages:dpkg-dev podman:podman containerd:containerd zstd:zstd jq:jq cpio:cpio strace:strace curl:curl
-clamscan:clamav chromium:chromium ssh-keygen:openssh-client softhsm2-util:softhsm2 setpriv:util-linux gpg:gpg go:golang-go python3:python3 git:git pigz:pigz"
+clamscan:clamav chromium:chromium ssh-keygen:openssh-client softhsm2-util:softhsm2 setpriv:util-linux gpg:gpg go:golang-go python3:python3 git:git pigz:pigz
+xz:xz-utils bzip2:bzip2 dpkg-deb:dpkg"
 # files that stand for packages without a command
 FILES="/usr/lib/softhsm/libsofthsm2.so:libsofthsm2 /usr/lib/python3/dist-packages/yaml:python3-yaml /usr/lib/python3/dist-packages/zstandard:python3-zstandard
 /usr/lib/python3/dist-packages/dnf-plugins:dnf-plugins-core

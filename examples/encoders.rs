@@ -1,4 +1,4 @@
-//! `encoders BUNDLE...`: for every kind of blob in full bundles, which encoder makes its deflate streams again, and what share of its bytes.
+//! `encoders BUNDLE...`: for every kind of blob in full bundles, which encoder makes its compressed streams again, and what share of its bytes.
 //!
 //! Streams are found where `pack` finds them, and in the payloads of debs and rpms too; each is run through its encoder to the end and
 //! compared. Prints a table. Checkpoints are not looked for.
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         look(Path::new(&path), &mut seen, &mut kinds)?;
     }
     println!(
-        "| kind | blobs | MB | deflate streams | MB of them | replayed streams | replayed, % of streams' bytes | % of all bytes | by | not deflate (MB) |"
+        "| kind | blobs | MB | streams | MB of them | replayed streams | replayed, % of streams' bytes | % of all bytes | by | no stream (MB) |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let mb = |n: u64| format!("{:.1}", n as f64 / 1e6);

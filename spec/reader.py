@@ -5,16 +5,17 @@
 
 It prints one JSON object a file, each on a line: class (ok, damaged, unsupported, usage), the rule that is broken, ids, artifacts, blobs.
 With --bases the files of a folder may serve deltas as base blobs, whatever they are called. With --extract it writes every blob under its digest. It checks no statement: what it shows is unverified (R8). It needs Python 3.9 and, for zstd
-frames, the zstd command. Patches are apply.py's beside it. Of the encoders of replay.md it has C zlib, the one that Python brings, if it is that.
+frames, the zstd command. Patches are apply.py's beside it. Of the encoders of replay.md it has C zlib, liblzma and libbzip2, those that Python brings, if they are that.
 """
-import hashlib, json, os, re, struct, subprocess, sys, tempfile, unicodedata, zlib
+import bz2, hashlib, json, lzma, os, re, struct, subprocess, sys, tempfile, unicodedata, zlib
 
 import apply
 
 MIB = 1 << 20
 KINDS = ["file", "image", "rpm", "repodata", "deb", "wheel", "sdist", "chart", "gomod"]
 SECTIONS = {1: "artifacts", 2: "facts", 3: "blobs", 4: "recipes", 5: "chunks", 6: "blocks", 7: "bases", 8: "expansions", 9: "extents"}
-FEATURES = ["base/1", "patch/1", "replay/zlib/1"]
+FEATURES = ["base/1", "patch/1", "expand/xz/1", "expand/bzip2/1", "replay/zlib/1", "replay/xz/1", "replay/bzip2/1"]
+FORMS = {0: None, 1: "expand/xz/1", 3: "expand/bzip2/1"}  # F35
 
 
 class Refused(Exception):
@@ -376,7 +377,10 @@ class Reader:
             must(sum(chunks[at:at + b[3]]) == b[2], "F25", "chunks do not fill their block")
             at += b[3]
         bases = self.table(7, ">32sQ")
-        expansions = self.table(8, ">LQQQ")
+        rows = self.table(8, ">LQQQ")
+        must(all(row[0] >> 24 in FORMS for row in rows), "F35", "an expansion of an unknown form")
+        forms = [row[0] >> 24 for row in rows]
+        expansions = [(row[0] & 0xffffff, *row[1:]) for row in rows]
         must(all(a[0] < b[0] for a, b in zip(bases, bases[1:])), "F34", "bases out of order")
         before = (0, 0)
         for base, offset, length, plain in expansions:
@@ -440,6 +444,7 @@ class Reader:
         used |= {e[0] for e in expansions}
         must(all(n in used for n in range(len(bases))), "F36", "a base that nothing uses")
         must(families <= set(c[6]), "F15", "a replay without its feature")
+        families |= {FORMS[form] for form in forms if form}
         is_used = {"base/1": bool(bases or needed), "patch/1": bool(extents), **{f: True for f in families}}
         must(all(f in c[6] for f, u in is_used.items() if u), "F15", "a feature that is used and not listed")
         if not all(is_used.get(f) for f in c[6]):
@@ -453,15 +458,8 @@ class Reader:
             self.result["lacking"] = [[d.hex(), n] for d, n in lacking]
             raise Refused("R14", f"{len(lacking)} bases are not here", "usage")
         sources = [self.held[d] for d, _ in bases]
-        for base, offset, length, plain in expansions:  # R15
-            inflater = zlib.decompressobj(-15)
-            try:
-                out = inflater.decompress(sources[base][offset:offset + length], plain + 1)
-            except zlib.error:
-                raise Refused("R15", "an expansion that is no deflate stream")
-            whole = inflater.eof and not inflater.unused_data and not inflater.unconsumed_tail
-            must(whole and len(out) == plain, "R15", "an expansion of other lengths")
-            sources.append(out)
+        for form, (base, offset, length, plain) in zip(forms, expansions):  # R15
+            sources.append(expand(form, sources[base][offset:offset + length], plain))
         plain, at, extent = b"", 0, 0
         for (digest, stored, length, _, codec, _), count in zip(blocks, counts):  # R4
             data = self.parts["blocks"][at:at + stored]
@@ -497,8 +495,34 @@ def unpatch(stored, length, old):
         raise Refused("F39", str(e))
 
 
+def expand(form, stored, plain):
+    """R15: exactly one stream of a form (F35) that gives `plain` bytes, not one more."""
+    try:
+        if form == 0:
+            inflater = zlib.decompressobj(-15)
+        elif form == 1:
+            inflater = lzma.LZMADecompressor(lzma.FORMAT_XZ, 80 * MIB)  # a dictionary of 64 MiB fits, one of 96 does not
+        else:
+            inflater = bz2.BZ2Decompressor()
+        out = inflater.decompress(stored, plain + 1)
+    except (zlib.error, lzma.LZMAError, OSError, EOFError):
+        raise Refused("R15", "an expansion that is no stream of its form")
+    must(inflater.eof and not inflater.unused_data and len(out) == plain, "R15", "an expansion of other lengths")
+    return out
+
+
 def check_encoder(encoder, checkpoints, plain, length):
     """The feature of an encoder; replay.md. A list of checkpoints is read for its form only: this reader runs from the front."""
+    if encoder and encoder[0] == 8 and len(encoder) == 5:
+        _, level, extreme, check, block = encoder
+        must(level <= 7 and extreme <= 1 and check in (0, 1, 4, 10), "F41", "parameters of xz")
+        must(block == 0 or 65536 <= block <= 64 * MIB, "F41", "blocks of xz")
+        must(not checkpoints, "F41", "a library has no checkpoints")
+        return "replay/xz/1"
+    if encoder and encoder[0] == 10 and len(encoder) == 2:
+        must(1 <= encoder[1] <= 9, "F41", "parameters of bzip2")
+        must(not checkpoints, "F41", "a library has no checkpoints")
+        return "replay/bzip2/1"
     must(encoder and encoder[0] == 1 and len(encoder) == 5, "F41", "an encoder that no feature brings")
     level, memory, window, strategy = encoder[1:]
     must(1 <= level <= 9 and 1 <= memory <= 9 and 9 <= window <= 15 and strategy <= 4, "F41", "parameters of zlib")
@@ -519,10 +543,62 @@ def check_encoder(encoder, checkpoints, plain, length):
 
 
 def encode(encoder, plain, length):
-    encoder = zlib.compressobj(encoder[1], zlib.DEFLATED, -encoder[3], encoder[2], encoder[4])
-    made = encoder.compress(plain) + encoder.flush()
+    if encoder[0] == 8:
+        made = xz(*encoder[1:], plain)
+    elif encoder[0] == 10:
+        made = bz2.compress(plain, encoder[1])
+    else:
+        encoder = zlib.compressobj(encoder[1], zlib.DEFLATED, -encoder[3], encoder[2], encoder[4])
+        made = encoder.compress(plain) + encoder.flush()
     must(len(made) == length, "R16", "a replay of another length")
     return made
+
+
+def xz(level, extreme, check, block, plain):
+    """replay.md, section "Libraries". Blocks with sizes are framed here: Python has no multi-threaded encoder."""
+    preset = level | (lzma.PRESET_EXTREME if extreme else 0)
+    if not block:
+        return lzma.compress(plain, lzma.FORMAT_XZ, check, preset)
+
+    def vli(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + vli(n >> 7)
+
+    def crc(data):
+        return struct.pack("<L", zlib.crc32(data))
+
+    def padded(data):
+        return data + bytes(-len(data) % 4)
+
+    def header(dictionary, packed, n, room):
+        data = b"\xc0" + vli(packed) + vli(n) + bytes([0x21, 1, dictionary])
+        data = bytes([room // 4 - 1]) + data
+        return data + bytes(room - 4 - len(data)) + crc(data + bytes(room - 4 - len(data)))
+
+    def room(a, b):
+        return len(padded(bytes(2 + len(vli(a)) + len(vli(b)) + 3 + 4)))
+
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": preset}]
+    dictionary = 2 * ([18, 20, 21, 22, 22, 23, 23, 24][level] - 12)
+    width = {0: 0, 1: 4, 4: 8, 10: 32}[check]
+    bound = 92 + (block + 3 * -(-block // 65536) + 1 + 3) // 4 * 4
+    out, index = b"\xfd7zXZ\0" + bytes([0, check]) + crc(bytes([0, check])), []
+    for at in range(0, len(plain), block):
+        part = plain[at:at + block]
+        packed, space = lzma.compress(part, lzma.FORMAT_RAW, -1, None, filters), room(bound, block)
+        single = lzma.compress(part, lzma.FORMAT_XZ, check, 0)  # for its check, which lies before its index
+        end = len(single) - 12 - 4 * (1 + int.from_bytes(single[-8:-4], "little"))
+        sum_of = single[end - width:end]
+        first = header(dictionary, len(packed), len(part), space)
+        if space + len(padded(packed)) + len(sum_of) > bound:  # not compressible
+            pieces = [part[n:n + 65536] for n in range(0, len(part), 65536)]
+            packed = b"".join(bytes([2 if n else 1]) + struct.pack(">H", len(p) - 1) + p for n, p in enumerate(pieces)) + b"\0"
+            first = header(0, len(packed), len(part), room(len(packed), len(part)))
+        out += first + padded(packed) + sum_of
+        index.append(vli(len(first) + len(packed) + len(sum_of)) + vli(len(part)))
+    tail = padded(b"\0" + vli(len(index)) + b"".join(index))
+    tail += crc(tail)
+    end = struct.pack("<L", len(tail) // 4 - 1) + bytes([0, check])
+    return out + tail + crc(end) + end + b"YZ"
 
 
 def unzstd(stored, plain_len, rule):

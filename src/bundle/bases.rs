@@ -6,6 +6,7 @@
 
 use super::BundleError;
 use super::sources::Sources;
+use crate::codec::form::{Expander, Step};
 use crate::digest::{Blob, HashingReader};
 use crate::format::FormatError;
 use crate::format::table::{ExpansionRow, ExtentRow};
@@ -153,7 +154,7 @@ impl<'a> Bases<'a> {
         let mut streams = Vec::with_capacity(expansions.len());
         for n in expansions {
             if let Some((row, place)) = self.sources.expansions.get(*n).zip(self.places.get(*n)) {
-                streams.push((*n, Inflating::new(*row, *place)));
+                streams.push((*n, Expanding::new(*row, *place)));
             }
         }
         let file = if streams.is_empty() { None } else { Some(self.file()?) };
@@ -335,20 +336,22 @@ fn pieces(
     }
 }
 
-/// Exactly one raw deflate stream (RFC 1951) of a base, that is as long as its row says on both sides, while it is expanded.
-struct Inflating {
+/// Exactly one compressed stream of a base, that is as long as its row says on both sides, while it is expanded.
+struct Expanding {
     row: ExpansionRow,
     /// Where its plain bytes begin in the scratch file.
     place: u64,
     /// From the first byte of the stream until it ends or goes wrong.
-    state: Option<Box<(flate2::Decompress, Vec<u8>)>>,
+    state: Option<Box<(Expander, Vec<u8>)>>,
     begun: bool,
+    /// Bytes taken and made so far.
+    done: (u64, u64),
     right: bool,
 }
 
-impl Inflating {
-    fn new(row: ExpansionRow, place: u64) -> Inflating {
-        Inflating { row, place, state: None, begun: false, right: false }
+impl Expanding {
+    fn new(row: ExpansionRow, place: u64) -> Expanding {
+        Expanding { row, place, state: None, begun: false, done: (0, 0), right: false }
     }
 
     /// Whether the stream is what its row says.
@@ -365,37 +368,36 @@ impl Inflating {
         if !self.begun {
             self.begun = true;
             let room = usize::try_from(self.row.plain_len).unwrap_or(PIECE).clamp(1, PIECE);
-            self.state = Some(Box::new((flate2::Decompress::new(false), vec![0u8; room])));
+            let expander = Expander::new(self.row.form).map_err(BundleError::Scratch)?;
+            self.state = Some(Box::new((expander, vec![0u8; room])));
         }
         let Some(mut state) = self.state.take() else { return Ok(()) };
-        if self.inflate(&mut state.0, &mut state.1, bytes, file)? {
+        if self.expand(&mut state.0, &mut state.1, bytes, file)? {
             self.state = Some(state);
         }
         Ok(())
     }
 
     /// Whether the stream goes on behind `bytes`.
-    fn inflate(
+    fn expand(
         &mut self,
-        inflater: &mut flate2::Decompress,
+        expander: &mut Expander,
         output: &mut [u8],
         mut bytes: &[u8],
         file: &dyn ScratchFile,
     ) -> Result<bool, BundleError> {
         loop {
-            let (read, made) = (inflater.total_in(), inflater.total_out());
-            let Ok(status) = inflater.decompress(bytes, output, flate2::FlushDecompress::None) else {
-                return Ok(false);
-            };
-            let (taken, given) = (inflater.total_in() - read, inflater.total_out() - made);
-            if inflater.total_out() > self.row.plain_len {
+            let Some(Step { taken, given, end }) = expander.step(bytes, output) else { return Ok(false) };
+            let made = self.done.1;
+            self.done = (self.done.0.saturating_add(taken as u64), made.saturating_add(given as u64));
+            if self.done.1 > self.row.plain_len {
                 return Ok(false);
             }
-            let plain = output.get(..given as usize).unwrap_or_default();
+            let plain = output.get(..given).unwrap_or_default();
             file.write_at(plain, self.place.saturating_add(made)).map_err(BundleError::Scratch)?;
-            bytes = bytes.get(taken as usize..).unwrap_or_default();
-            if status == flate2::Status::StreamEnd {
-                self.right = inflater.total_in() == self.row.len && inflater.total_out() == self.row.plain_len;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if end {
+                self.right = self.done == (self.row.len, self.row.plain_len);
                 return Ok(false);
             }
             if taken == 0 && given == 0 {

@@ -5,6 +5,7 @@
 
 use super::BundleError;
 use super::scratch;
+use crate::codec::form::Form;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::root::{BASE, PATCH, replay};
@@ -13,7 +14,10 @@ use crate::format::table::{BaseRow, ChunkRow, ExpansionRow, ExtentRow};
 use crate::replay::family::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A raw deflate stream in a base blob.
+/// Bases of which streams are expanded have numbers below this (F35).
+const MOST: u32 = 1 << 24;
+
+/// A compressed stream in a base blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expansion {
     /// Where it begins.
@@ -22,9 +26,11 @@ pub struct Expansion {
     pub len: u64,
     /// Bytes that it expands to.
     pub plain_len: u64,
+    /// What sort of stream it is.
+    pub form: Form,
 }
 
-/// A run of a base blob, or of what a deflate stream in it expands to.
+/// A run of a base blob, or of what a stream in it expands to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRun {
     /// The base.
@@ -63,6 +69,7 @@ impl Built {
             Some(*sum)
         }));
         let before = |chunk: u64| before.get(chunk as usize).copied().unwrap_or(0);
+        requires.extend(expansions.iter().filter_map(|row| row.form.feature()).map(str::to_owned));
         let expanded: u64 = expansions.iter().map(|row| row.plain_len).sum();
         let scratch = expanded + scratch::of_replays(recipes, &before);
         for segment in recipes.iter().flat_map(|r| &r.segments) {
@@ -81,7 +88,7 @@ fn number(bases: &[Blob], runs: &[SourceRun]) -> Result<(Vec<ExpansionRow>, Vec<
     let too_many = || FormatError::rule("the sources", "they are too many");
     let base_of = |run: &SourceRun| {
         let n = bases.binary_search(&run.base).ok().and_then(|n| u32::try_from(n).ok());
-        n.ok_or_else(too_many)
+        n.filter(|n| *n < MOST || run.expansion.is_none()).ok_or_else(too_many)
     };
     let mut numbers: BTreeMap<(u32, Expansion), u32> = BTreeMap::new();
     for run in runs {
@@ -103,8 +110,8 @@ fn number(bases: &[Blob], runs: &[SourceRun]) -> Result<(Vec<ExpansionRow>, Vec<
         extents.push(ExtentRow { source, offset: run.offset, len: run.len });
     }
     let row = |(base, e): &(u32, Expansion)| {
-        let Expansion { offset, len, plain_len } = *e;
-        ExpansionRow { base: *base, offset, len, plain_len }
+        let Expansion { offset, len, plain_len, form } = *e;
+        ExpansionRow { base: *base, form, offset, len, plain_len }
     };
     Ok((numbers.keys().map(row).collect(), extents))
 }

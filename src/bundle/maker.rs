@@ -5,10 +5,12 @@
 
 use super::BundleError;
 use super::bases::{Bases, ScratchFile};
+use super::later::{LONGEST, Later, refused};
 use super::materialize::{BlobSink, Materialized, sink_error};
 use super::tables::{Tables, proven};
 use super::walk::{Hands, Home, Recent};
 use crate::buffer::Buffer;
+use crate::codec::form::Form;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::section::Segment;
@@ -20,8 +22,6 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-/// Plain bytes of a replay up to which they stay in memory.
-const SMALL: u64 = 4 << 20;
 /// Bytes that the threads of a replay may have made before they are taken.
 const AHEAD: usize = 16 << 20;
 
@@ -40,6 +40,7 @@ pub(super) struct Maker<'a, S> {
     blocks: Recent<Block>,
     blob: Option<Blob>,
     plain: Plain,
+    later: Later,
 }
 
 /// A block that came.
@@ -77,7 +78,8 @@ impl<'a, S: BlobSink> Maker<'a, S> {
     ) -> Maker<'a, S> {
         let done = Materialized::default();
         let blocks = Recent::default();
-        Maker { tables, bases, sink, next, kept, threads, done, blocks, blob: None, plain: Plain::default() }
+        let (plain, later) = (Plain::default(), Later::new(threads));
+        Maker { tables, bases, sink, next, kept, threads, done, blocks, blob: None, plain, later }
     }
 
     /// The block that was used last.
@@ -91,9 +93,8 @@ impl<'a, S: BlobSink> Maker<'a, S> {
 
     /// Takes bytes, for the blob or for the open replay.
     fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        let blob = self.current()?;
         if !self.plain.active {
-            return self.sink.write(bytes).map_err(sink_error(&blob));
+            return self.later.write(bytes, self.sink, &mut self.done);
         }
         match (&mut self.plain.open, &self.plain.file) {
             (Some((at, len)), Some(file)) => {
@@ -145,7 +146,7 @@ impl<'a, S: BlobSink> Maker<'a, S> {
                 let blob = self.current()?;
                 let bytes = block.bytes.get(run).unwrap_or_default();
                 let whole = !self.plain.active && bytes.len() as u64 == blob.len;
-                done = match whole && proven(self.tables, *number, &blob) {
+                done = match whole && self.later.is_empty() && proven(self.tables, *number, &blob) {
                     true => self.sink.proven(bytes).map_err(sink_error(&blob)),
                     false => self.put(bytes),
                 };
@@ -167,6 +168,9 @@ impl<'a, S: BlobSink> Maker<'a, S> {
 pub(super) fn parse(encoder: &[u32], checkpoints: &[u8], len: u64, plain: u64) -> Result<Stream, FormatError> {
     let rule = |e: crate::replay::Error| FormatError::rule("a replay", e.to_string());
     let identity = Identity::parse(encoder).map_err(rule)?;
+    if identity.family().form() != Form::Deflate && !checkpoints.is_empty() {
+        return Err(FormatError::rule("a replay", format!("{identity} has no checkpoints")));
+    }
     let checkpoints = list::decode(checkpoints, identity.family().state, plain, len).map_err(rule)?;
     Ok(Stream { identity, checkpoints, plain, compressed: len })
 }
@@ -176,7 +180,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
         let blob = self.tables.blobs.get(blob as usize).copied();
         self.blob = blob;
         let blob = self.current()?;
-        self.sink.begin(&blob).map_err(sink_error(&blob))
+        self.later.begin(blob, self.sink, &mut self.done)
     }
 
     fn chunk(&mut self, number: u64, home: Home) -> Result<(), BundleError> {
@@ -191,6 +195,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
             Home::Blob(blob, offset) => {
                 let from = self.tables.blobs.get(blob as usize).copied();
                 let from = from.ok_or_else(|| FormatError::rule("the recipes", "a chunk has no home"))?;
+                self.later.drain(self.sink, &mut self.done)?; // it may be one that waits
                 self.sink.read_back(&from, offset, &mut buf).map_err(sink_error(&from))?;
             }
             Home::Plain(replay, offset) => {
@@ -224,7 +229,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
         self.plain.active = true;
         self.plain.memory.clear();
         self.plain.open = None;
-        if keep || len > SMALL {
+        if keep || len > LONGEST {
             if self.plain.file.is_none() {
                 self.plain.file = Some(self.bases.scratch()?.into());
             }
@@ -242,6 +247,16 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
         self.plain.active = false;
         let blob = self.current()?;
         let stream = self.stream(segment, self.tables.plain_len(segment))?;
+        if self.later.takes(&stream) {
+            let (later, sink, done) = (&mut self.later, &mut *self.sink, &mut self.done);
+            return match (&self.plain.open, &self.plain.file) {
+                (Some((at, len)), Some(file)) => {
+                    later.replay(stream, View { file: file.clone(), at: *at, len: *len }, sink, done)
+                }
+                _ => later.replay(stream, Held(std::mem::take(&mut self.plain.memory)), sink, done),
+            };
+        }
+        self.later.drain(self.sink, &mut self.done)?;
         let mut failed = None;
         let sink = &mut *self.sink;
         let mut take = |bytes: &[u8]| {
@@ -259,22 +274,30 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
         };
         match (failed, replayed) {
             (Some(e), _) => Err(e),
-            (None, Err(crate::replay::Error::Io(e))) => Err(BundleError::Scratch(e)),
-            (None, Err(source)) => Err(BundleError::Replay { blob: blob.digest, source }),
+            (None, Err(e)) => Err(refused(&blob, e)),
             (None, Ok(())) => Ok(()),
         }
     }
 
     fn finish(&mut self, _: u32) -> Result<(), BundleError> {
         self.flush()?;
-        let blob = self.current()?;
         self.blob = None;
-        if !self.sink.finish(&blob).map_err(sink_error(&blob))? {
-            return Err(BundleError::Restored(blob.digest));
-        }
-        self.done.blobs += 1;
-        self.done.bytes += blob.len;
-        Ok(())
+        self.later.finish(self.sink, &mut self.done)
+    }
+    fn end(&mut self) -> Result<(), BundleError> {
+        self.later.drain(self.sink, &mut self.done)
+    }
+}
+
+/// Plain bytes in memory.
+struct Held(Vec<u8>);
+
+impl Source for Held {
+    fn size(&self) -> io::Result<u64> {
+        self.0.as_slice().size()
+    }
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.as_slice().read_at(at, buffer)
     }
 }
 

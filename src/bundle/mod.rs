@@ -20,6 +20,7 @@ mod chain;
 mod extract;
 mod index;
 pub mod index_only;
+mod later;
 mod maker;
 mod materialize;
 mod prove;

@@ -7,6 +7,7 @@ use super::index::Bundle;
 use super::maker;
 use super::scratch;
 use super::sources::Sources;
+use crate::codec::form::Form;
 use crate::digest::Blob;
 use crate::format::FormatError;
 use crate::format::root::{BASE, PATCH, replay};
@@ -26,6 +27,8 @@ pub(super) struct Used {
     pub base: bool,
     /// Patches.
     pub patch: bool,
+    /// Forms of streams that are expanded.
+    pub forms: BTreeSet<Form>,
     /// Families of encoders.
     pub families: BTreeSet<&'static str>,
     /// Scratch space that replays take.
@@ -43,6 +46,7 @@ pub(super) fn check(
     let mut walk = Walk::new(chunks, sources);
     walk.used.base = !sources.bases.is_empty();
     walk.used.patch = !extents.is_empty();
+    walk.used.forms = sources.expansions.iter().map(|row| row.form).collect();
     extents.iter().try_for_each(|row| walk.source(row.source.into(), row.offset, row.len, "a patch"))?;
     let mut seen = vec![false; blobs.len()];
     for recipe in recipes {
@@ -149,8 +153,9 @@ impl<M: Medium, T> Bundle<M, T> {
         let listed = |feature: &str| self.carriage.requires.iter().any(|f| f == feature);
         let replays = FAMILIES.iter().map(|f| (replay(f.name), used.families.contains(f.name)));
         let mut unused = Vec::new();
-        for (feature, used) in [(BASE.to_owned(), used.base), (PATCH.to_owned(), used.patch)].into_iter().chain(replays)
-        {
+        let forms = Form::ALL.into_iter().filter_map(|f| Some((f.feature()?.to_owned(), used.forms.contains(&f))));
+        let others = [(BASE.to_owned(), used.base), (PATCH.to_owned(), used.patch)];
+        for (feature, used) in others.into_iter().chain(forms).chain(replays) {
             match (listed(&feature), used) {
                 (false, true) => return broken(format!("they need {feature}, which the carriage root does not list")),
                 (true, false) => unused.push(feature),

@@ -1,4 +1,4 @@
-//! A *source* is a run of bytes that a delta builds on: a base blob whole, or what a raw deflate stream in one expands to.
+//! A *source* is a run of bytes that a delta builds on: a base blob whole, or what a compressed stream in one expands to.
 //!
 //! Sources are numbered, bases first. Here they are numbers and lengths; [`super::bases`] opens them. Specified in
 //! `spec/bundle.md`, section "Deltas".

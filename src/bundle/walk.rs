@@ -35,6 +35,10 @@ pub(super) trait Hands {
     fn close(&mut self, replay: u32, segment: &Segment) -> Result<(), BundleError>;
     /// The blob is complete.
     fn finish(&mut self, blob: u32) -> Result<(), BundleError>;
+    /// All blobs of the walk are complete.
+    fn end(&mut self) -> Result<(), BundleError> {
+        Ok(())
+    }
 }
 
 /// Where the walk is.
@@ -56,7 +60,7 @@ impl<'a> Walk<'a> {
         for recipe in &self.tables.recipes {
             self.recipe(recipe, wanted.get(recipe.blob as usize) == Some(&true), hands)?;
         }
-        Ok(())
+        hands.end()
     }
 
     /// Through one recipe; hands hear of it only if its blob is wanted.

@@ -1,4 +1,4 @@
-//! A *codec* turns bytes into other bytes and back: cutting into chunks, compressing blocks.
+//! A *codec* turns bytes into other bytes and back: cutting into chunks, compressing blocks, expanding streams.
 //!
 //! No file, no index, no trust. Specified in `spec/bundle.md`, section "Blocks, chunks, recipes".
 
@@ -6,4 +6,5 @@
 
 pub mod block;
 pub mod chunk;
+pub mod form;
 pub mod members;

@@ -6,6 +6,7 @@
 use super::FormatError;
 use super::section::SectionKind;
 use crate::cbor::{self, Bytes, Cbor as _, record};
+use crate::codec::form::Form;
 use crate::digest::Digest;
 use crate::limits;
 use crate::model::Kind;
@@ -223,7 +224,8 @@ impl Root for CarriageRoot {
     const REQUIRES: u64 = 6;
 
     fn knows(feature: &str) -> bool {
-        feature == BASE || feature == PATCH || FAMILIES.iter().any(|f| replay(f.name) == feature)
+        let form = Form::ALL.iter().any(|form| form.feature() == Some(feature));
+        form || feature == BASE || feature == PATCH || FAMILIES.iter().any(|f| replay(f.name) == feature)
     }
 
     fn check(&self) -> Result<(), FormatError> {

@@ -24,6 +24,7 @@
 
 use super::FormatError;
 use super::section::SectionKind;
+use crate::codec::form::Form;
 use crate::digest::{Blob, Digest};
 use crate::limits;
 
@@ -78,11 +79,13 @@ pub struct BlockRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BaseRow(pub Blob);
 
-/// A raw deflate stream within a base blob, to be expanded.
+/// A compressed stream within a base blob, to be expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpansionRow {
-    /// Number of the base.
+    /// Number of the base, below 2^24.
     pub base: u32,
+    /// What sort of stream it is.
+    pub form: Form,
     /// Where the stream begins in it.
     pub offset: u64,
     /// Its bytes, at least 1.
@@ -137,18 +140,23 @@ impl Row for ExpansionRow {
     const KIND: SectionKind = SectionKind::Expansions;
     const LEN: usize = 28;
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.base.to_be_bytes());
+        let [_, base @ ..] = self.base.to_be_bytes();
+        out.push(self.form.number());
+        out.extend_from_slice(&base);
         for n in [self.offset, self.len, self.plain_len] {
             out.extend_from_slice(&n.to_be_bytes());
         }
     }
     fn read(bytes: &[u8]) -> Result<Self, FormatError> {
-        let (base, rest) = split::<4>(bytes)?;
+        let ([form, a, b, c], rest) = split::<4>(bytes)?;
+        let form = Form::ALL.into_iter().find(|f| f.number() == form);
+        let form = form.ok_or_else(|| FormatError::rule("an expansion", "its form is unknown"))?;
         let (offset, rest) = split::<8>(rest)?;
         let (len, rest) = split::<8>(rest)?;
         let (plain_len, _) = split::<8>(rest)?;
         let row = ExpansionRow {
-            base: u32::from_be_bytes(base),
+            base: u32::from_be_bytes([0, a, b, c]),
+            form,
             offset: u64::from_be_bytes(offset),
             len: u64::from_be_bytes(len),
             plain_len: u64::from_be_bytes(plain_len),

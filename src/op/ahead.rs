@@ -15,10 +15,13 @@ use crate::kind::ReadAt;
 use crate::parallel;
 use rayon::ThreadPool;
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of blobs on their way, and the least that one counts: each has two scratch files open.
 const AHEAD: u64 = 512 << 20;
 const LEAST: u64 = 8 << 20;
+/// A blob of at most so many plain bytes may be compared beside others.
+const BESIDE: u64 = 64 << 20;
 
 /// A blob on its way.
 struct Job {
@@ -46,12 +49,12 @@ impl Shrinking<'_> {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool = pool.map_err(|e| BundleError::Scratch(std::io::Error::other(e)))?;
-        let repeats = self.repeats(&blobs)?;
+        let (repeats, alone) = (self.repeats(&blobs)?, Mutex::new(()));
         parallel::ordered(
             self.threads,
             AHEAD,
             |queue| blobs(&mut Spooling { queue }),
-            |job| self.look(job, &repeats, &pool),
+            |job| self.look(job, &repeats, (&pool, &alone)),
             |job: Result<Job, BundleError>| self.put(put, job?),
         )
     }
@@ -84,14 +87,14 @@ impl Shrinking<'_> {
         match content {
             Content::Spooled { file, .. } if self.pairs.may_have(&blob) => {
                 let apart = Apart::new(file, blob.len).map_err(input)?;
-                Seen::new(&apart).map(Some).map_err(input)
+                Seen::new(&blob, &apart).map(Some).map_err(input)
             }
             _ => Ok(None),
         }
     }
 
     /// Takes a blob apart, where anything will be made of that.
-    fn look(&self, job: Job, repeats: &Repeats, pool: &ThreadPool) -> Result<Job, BundleError> {
+    fn look(&self, job: Job, repeats: &Repeats, (pool, alone): (&ThreadPool, &Mutex<()>)) -> Result<Job, BundleError> {
         let Job { blob, what, content } = job;
         let (verbatim, file) = match content {
             Content::Spooled { verbatim, file } if self.small && verbatim || self.pairs.may_have(&blob) => {
@@ -107,12 +110,36 @@ impl Shrinking<'_> {
         };
         let content = match chosen.is_some() || self.small && verbatim {
             true => {
-                let streams = Box::new(pool.install(|| Streams::new(apart, self.threads)).map_err(input)?);
-                Content::Apart { verbatim, streams, chosen }
+                let mut streams = Box::new(pool.install(|| Streams::new(apart, self.threads)).map_err(input)?);
+                let guessed = streams.is_guess();
+                if guessed {
+                    let worth = match &chosen {
+                        Some(chosen) => self.is_worth_alone(&blob, &what, &streams, chosen, alone)?,
+                        None => false,
+                    };
+                    pool.install(|| streams.settle(worth, self.threads)).map_err(input)?;
+                }
+                // Bytes that somebody compressed are like nothing: where most of a blob is that again, it is not compared.
+                let open = streams.unknown().saturating_mul(2) <= blob.len;
+                Content::Apart { verbatim, streams, chosen: chosen.filter(|_| open || !guessed) }
             }
             false => Content::Spooled { verbatim, file: apart.blob },
         };
         Ok(Job { blob, what, content })
+    }
+
+    /// As [`is_worth`](Self::is_worth); of large blobs one at a time.
+    fn is_worth_alone(
+        &self,
+        blob: &Blob,
+        what: &str,
+        streams: &Streams,
+        chosen: &Chosen,
+        alone: &Mutex<()>,
+    ) -> Result<bool, BundleError> {
+        let large = streams.apart.scratch().saturating_add(blob.len) > BESIDE;
+        let _waited = large.then(|| alone.lock().unwrap_or_else(PoisonError::into_inner));
+        self.is_worth(blob, what, streams, chosen)
     }
 
     fn put(&self, put: &mut dyn Put, job: Job) -> Result<(), BundleError> {

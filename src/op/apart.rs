@@ -43,7 +43,12 @@ impl Apart {
 
     /// `len` bytes from `from` on of a part's, as a run of the blob `base`.
     pub fn run(&self, part: &Part, from: u64, len: u64, base: &Blob) -> SourceRun {
-        let expansion = part.plain.map(|(_, plain_len)| Expansion { offset: part.offset, len: part.len, plain_len });
+        let expansion = part.plain.map(|(_, plain_len)| Expansion {
+            offset: part.offset,
+            len: part.len,
+            plain_len,
+            form: part.form,
+        });
         let offset = if expansion.is_some() { from } else { part.offset + from };
         SourceRun { base: *base, expansion, offset, len }
     }

@@ -51,7 +51,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Of a blob's parts. `repeated`: chunks worth a row of their own, in order; `known` gives the number of one that was put.
-    pub fn new(streams: &'a Streams, repeated: &[Repeated], known: &dyn Fn(&Digest) -> Option<u64>) -> Layout<'a> {
+    pub fn new(streams: &'a Streams, repeated: &[Repeated], known: &dyn Fn(&Repeated) -> Option<u64>) -> Layout<'a> {
         let mut out = Layout { streams, stretches: Vec::new(), new: 0, known: 0 };
         let mut here: HashMap<Digest, usize> = HashMap::new();
         let mut repeated = repeated.iter().peekable();
@@ -62,7 +62,7 @@ impl<'a> Layout<'a> {
                     continue;
                 }
                 out.push_new(part, at, chunk.at - at);
-                match (known(&chunk.digest), here.get(&chunk.digest)) {
+                match (known(chunk), here.get(&chunk.digest)) {
                     (Some(number), _) => out.push_old(chunk, Of::Known(number)),
                     (None, Some(stretch)) => out.push_old(chunk, Of::Again(*stretch)),
                     (None, None) => {

@@ -1,9 +1,10 @@
-//! The *parts* of a blob are its raw deflate streams and what lies between them.
+//! The *parts* of a blob are its compressed streams and what lies between them.
 //!
-//! gzip files, zip archives, and rpms and debs with gzip inside have such streams; of all else the blob is one part. What cannot be
+//! gzip, .xz and .bz2 files, zip archives, and rpms and debs with such files inside have streams; of all else the blob is one part. What cannot be
 //! expanded is left as it is: nothing is refused here. See `spec/rationale.md`, section "Deltas".
 
 use crate::bundle::ScratchFile;
+use crate::codec::form::{Expander, Form, Step};
 use crate::kind::deb::ar;
 use crate::kind::zipfile::Zip;
 use crate::kind::{ReadAt, ReadSeek, rpm};
@@ -22,8 +23,10 @@ pub struct Part {
     pub offset: u64,
     /// Its bytes.
     pub len: u64,
-    /// Of a deflate stream: where its plain bytes begin in the scratch file, and how many there are.
+    /// Of a stream: where its plain bytes begin in the scratch file, and how many there are.
     pub plain: Option<(u64, u64)>,
+    /// Of a stream: what sort it is.
+    pub form: Form,
 }
 
 /// A run of something that can be read at any place.
@@ -51,23 +54,24 @@ impl Source for View<'_> {
 
 /// Splits a blob of `len` bytes, whose streams are expanded into `out` one after another. The parts cover it.
 pub fn split(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
-    let mut head = [0u8; 4];
-    if len < 18 {
+    let mut head = [0u8; 6];
+    if len < 14 {
         return Ok(whole(len));
     }
     blob.read_exact_at(&mut head, 0)?;
     let streams = match head {
-        [0x1f, 0x8b, 8, _] => gzip(blob, &[(0, len)], out)?,
-        [b'P', b'K', 3, 4] => zip(blob, len, out)?,
-        [0xed, 0xab, 0xee, 0xdb] => gzip(blob, &rpm(blob, len), out)?,
-        [b'!', b'<', b'a', b'r'] => gzip(blob, &deb(blob, len), out)?,
+        [0x1f, 0x8b, 8, ..] => files(blob, &[(0, len)], out)?,
+        [b'P', b'K', 3, 4, ..] => zip(blob, len, out)?,
+        [0xed, 0xab, 0xee, 0xdb, ..] => files(blob, &rpm(blob, len), out)?,
+        [b'!', b'<', b'a', b'r', ..] => files(blob, &deb(blob, len), out)?,
+        _ if Form::of(&head) != Form::Deflate => files(blob, &[(0, len)], out)?,
         _ => vec![],
     };
     Ok(cover(len, streams))
 }
 
 fn whole(len: u64) -> Vec<Part> {
-    if len == 0 { vec![] } else { vec![Part { offset: 0, len, plain: None }] }
+    if len == 0 { vec![] } else { vec![Part { offset: 0, len, plain: None, form: Form::Deflate }] }
 }
 
 /// Streams in order, with what lies between them.
@@ -75,26 +79,26 @@ fn cover(len: u64, streams: Vec<Part>) -> Vec<Part> {
     let (mut out, mut at) = (Vec::new(), 0);
     for part in streams {
         if part.offset > at {
-            out.push(Part { offset: at, len: part.offset - at, plain: None });
+            out.push(Part { offset: at, len: part.offset - at, plain: None, form: Form::Deflate });
         }
         at = part.offset + part.len;
         out.push(part);
     }
     if len > at {
-        out.push(Part { offset: at, len: len - at, plain: None });
+        out.push(Part { offset: at, len: len - at, plain: None, form: Form::Deflate });
     }
     out
 }
 
-/// The members of gzip files (RFC 1952) that begin and end at these places, in order.
-fn gzip(blob: &dyn ReadAt, files: &[(u64, u64)], out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
+/// The streams of gzip files (RFC 1952), .xz and .bz2 files that begin and end at these places, in order.
+fn files(blob: &dyn ReadAt, files: &[(u64, u64)], out: &dyn ScratchFile) -> io::Result<Vec<Part>> {
     let (mut parts, mut plain) = (Vec::new(), 0u64);
     for &(mut at, end) in files {
-        while let Some(data) = header(blob, at, end)? {
-            let Some((used, made)) = inflate(blob, data, end, out, plain)? else { break };
-            parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
+        while let Some((data, form)) = header(blob, at, end)? {
+            let Some((used, made)) = expand(form, (blob, data, end), out, plain)? else { break };
+            parts.push(Part { offset: data, len: used, plain: Some((plain, made)), form });
             plain += made;
-            at = data + used + 8;
+            at = data + used + if form == Form::Deflate { 8 } else { 0 };
         }
     }
     Ok(parts)
@@ -111,13 +115,17 @@ fn deb(blob: &dyn ReadAt, len: u64) -> Vec<(u64, u64)> {
     members.iter().map(|m| (m.start, m.start + m.len)).collect()
 }
 
-/// Where the data of the member that begins at `at` does.
-fn header(blob: &dyn ReadAt, at: u64, len: u64) -> io::Result<Option<u64>> {
+/// Where the stream of the file that begins at `at` does, and what sort it is.
+fn header(blob: &dyn ReadAt, at: u64, len: u64) -> io::Result<Option<(u64, Form)>> {
     let mut head = vec![0u8; usize::try_from(len.saturating_sub(at)).unwrap_or(PIECE).min(64 << 10)];
     if head.is_empty() {
         return Ok(None);
     }
     blob.read_exact_at(&mut head, at)?;
+    let form = Form::of(&head);
+    if form != Form::Deflate {
+        return Ok(Some((at, form)));
+    }
     let Some(([0x1f, 0x8b, 8, flags], _)) = head.split_first_chunk::<4>() else { return Ok(None) };
     let mut n = 10usize;
     if flags & 4 != 0 {
@@ -131,7 +139,7 @@ fn header(blob: &dyn ReadAt, at: u64, len: u64) -> io::Result<Option<u64>> {
         }
     }
     n += if flags & 2 != 0 { 2 } else { 0 };
-    Ok((n < head.len()).then_some(at + n as u64))
+    Ok((n < head.len()).then_some((at + n as u64, form)))
 }
 
 /// The deflated members of a zip archive.
@@ -142,9 +150,9 @@ fn zip(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Par
     members.sort_unstable();
     let (mut parts, mut plain) = (Vec::new(), 0u64);
     for (data, packed, size) in members {
-        match inflate(blob, data, data + packed, out, plain)? {
+        match expand(Form::Deflate, (blob, data, data + packed), out, plain)? {
             Some((used, made)) if used == packed && made == size && made > 0 => {
-                parts.push(Part { offset: data, len: used, plain: Some((plain, made)) });
+                parts.push(Part { offset: data, len: used, plain: Some((plain, made)), form: Form::Deflate });
                 plain += made;
             }
             _ => {}
@@ -153,31 +161,33 @@ fn zip(blob: &dyn ReadAt, len: u64, out: &dyn ScratchFile) -> io::Result<Vec<Par
     Ok(parts)
 }
 
-/// Expands the stream at `at`, which ends before `end`, to `to` of `out`: bytes used and made, both at least 1. `None` where
-/// there is no stream.
-fn inflate(blob: &dyn ReadAt, at: u64, end: u64, out: &dyn ScratchFile, to: u64) -> io::Result<Option<(u64, u64)>> {
-    let mut inflater = flate2::Decompress::new(false);
+/// Expands the stream that lies in a blob from one place and ends before another, to `to` of `out`: bytes used and made, both
+/// at least 1. `None` where there is no stream.
+fn expand(
+    form: Form,
+    (blob, at, end): (&dyn ReadAt, u64, u64),
+    out: &dyn ScratchFile,
+    to: u64,
+) -> io::Result<Option<(u64, u64)>> {
+    let mut expander = Expander::new(form)?;
     let (mut input, mut output) = (vec![0u8; PIECE], vec![0u8; PIECE]);
     let (mut from, mut have) = (0usize, 0usize);
+    let (mut used, mut made) = (0u64, 0u64);
     loop {
-        let (used, made) = (inflater.total_in(), inflater.total_out());
         if from == have {
             let left = end.saturating_sub(at + used);
             (from, have) = (0, usize::try_from(left).unwrap_or(PIECE).min(PIECE));
             blob.read_exact_at(input.get_mut(..have).unwrap_or_default(), at + used)?;
         }
         let bytes = input.get(from..have).unwrap_or_default();
-        let Ok(status) = inflater.decompress(bytes, &mut output, flate2::FlushDecompress::None) else {
-            return Ok(None);
-        };
-        let (taken, given) = (inflater.total_in() - used, inflater.total_out() - made);
-        from += taken as usize;
-        out.write_at(output.get(..given as usize).unwrap_or_default(), to + made)?;
-        if status == flate2::Status::StreamEnd {
-            let done = (inflater.total_in(), inflater.total_out());
-            return Ok((done.1 > 0).then_some(done));
+        let Some(Step { taken, given, end }) = expander.step(bytes, &mut output) else { return Ok(None) };
+        from += taken;
+        out.write_at(output.get(..given).unwrap_or_default(), to + made)?;
+        (used, made) = (used + taken as u64, made + given as u64);
+        if end {
+            return Ok((made > 0).then_some((used, made)));
         }
-        if (taken == 0 && given == 0) || to + inflater.total_out() > MOST {
+        if (taken == 0 && given == 0) || to + made > MOST {
             return Ok(None);
         }
     }
@@ -222,6 +232,18 @@ mod tests {
         out.finish().expect("to memory")
     }
 
+    fn xz(plain: &[u8]) -> Vec<u8> {
+        let mut out = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        out.write_all(plain).expect("to memory");
+        out.finish().expect("to memory")
+    }
+
+    fn bz2(plain: &[u8]) -> Vec<u8> {
+        let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(1));
+        out.write_all(plain).expect("to memory");
+        out.finish().expect("to memory")
+    }
+
     fn in_deb(data: &[u8]) -> Vec<u8> {
         let member = |name: &str, bytes: &[u8]| {
             let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100644, bytes.len());
@@ -245,7 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn gzip_members_are_found_and_the_parts_cover_the_blob() {
+    fn streams_are_found_and_the_parts_cover_the_blob() {
+        let noise: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
         let one = gz(&b"one ".repeat(100_000));
         for (blob, streams) in [
             (one.clone(), 1),
@@ -261,6 +284,17 @@ mod tests {
             (in_rpm(&one), 1),
             (in_rpm(b"not compressed"), 0),
             (in_rpm(&one)[..150].to_vec(), 0),
+            (xz(b"one"), 1),
+            ([xz(b"one"), xz(b""), xz(b"two")].concat(), 1),
+            ([xz(b"one"), xz(b"two"), vec![0; 8]].concat(), 2),
+            ([bz2(b"one"), bz2(b"two"), b"more".to_vec()].concat(), 2),
+            ([xz(b"one"), bz2(b"two"), gz(b"three"), b"rest".to_vec()].concat(), 3),
+            (xz(&noise)[..50_000].to_vec(), 0),
+            (bz2(&noise)[..50_000].to_vec(), 0),
+            (in_deb(&xz(&noise)), 2),
+            (in_deb(&bz2(&noise)), 2),
+            (in_rpm(&xz(&noise)), 1),
+            (in_rpm(&bz2(&noise)), 1),
         ] {
             let out = temporary().expect("scratch");
             let parts = split(&blob, blob.len() as u64, &*out).expect("splits");

@@ -20,7 +20,15 @@ const EXPANDED: f64 = 250.0;
 const PATCHED: f64 = 300.0;
 const WRITTEN: f64 = 400.0;
 /// The same of what encoders are given, by family; the last is for any other.
-const REPLAYED: [(&str, f64); 5] = [("zlib/1", 50.0), ("go/1", 70.0), ("go127/1", 90.0), ("pgzip/1", 90.0), ("", 40.0)];
+const REPLAYED: [(&str, f64); 7] = [
+    ("zlib/1", 50.0),
+    ("go/1", 70.0),
+    ("go127/1", 90.0),
+    ("pgzip/1", 90.0),
+    ("xz/1", 10.0),
+    ("bzip2/1", 25.0),
+    ("", 40.0),
+];
 
 /// What an unpack will take where the site has what the bundle builds on and nothing of what it makes.
 #[derive(Clone, Debug, serde::Serialize)]

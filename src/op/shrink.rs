@@ -5,7 +5,7 @@
 
 use super::apart::Apart;
 use super::layout::Layout;
-use super::repeats::{Repeated, Repeats};
+use super::repeats::{Elsewhere, Repeated, Repeats};
 use super::runs::{self, Block, Run, Source};
 use super::streams::Streams;
 use super::units::Look;
@@ -19,6 +19,13 @@ use crate::patch::{DEFAULT_LEVEL, Differ, SMALL_LEVEL};
 use rayon::prelude::*;
 use std::io;
 use std::sync::{Mutex, PoisonError};
+
+/// Patches of a blob are at most so many percent of it, ...
+const MOST: u64 = 95;
+/// ... of one whose encoders are slow so many, ...
+const WORTH: u64 = 85;
+/// ... and so many where others have the same.
+const SHARED: u64 = 120;
 
 /// How a release is packed beside what the far side has.
 #[derive(Clone, Copy)]
@@ -65,11 +72,18 @@ impl Chosen {
     ) -> Result<Option<Chosen>, BundleError> {
         let look = Look::new(apart).map_err(BundleError::Scratch)?;
         let numbers = pairs.of(blob, &look, threads)?;
-        let repeated = repeats.of(apart).map_err(BundleError::Scratch)?;
+        let repeated = repeats.of(blob, apart).map_err(BundleError::Scratch)?;
         let opened: Vec<bool> = apart.parts.iter().map(|p| p.plain.is_some()).collect();
         let twice = repeated.iter().filter(|r| opened.get(r.part) == Some(&true)).map(|r| r.len).sum::<u64>();
         let worth = !numbers.is_empty() || twice > 0 && twice >= look.len / 2;
         Ok(worth.then_some(Chosen { numbers, look, opened, repeated }))
+    }
+
+    /// Percent of the blob that its patches may take: `most`, but more where three quarters of it are in blobs that come later, because
+    /// those then take nothing.
+    fn most(&self, most: u64) -> u64 {
+        let later = self.repeated.iter().filter(|r| r.elsewhere == Elsewhere::Later).map(|r| r.len).sum::<u64>();
+        if later >= self.look.len / 4 * 3 && later > 0 { SHARED } else { most }
     }
 
     /// The chunks of parts that are compared by the bytes which they were when they were cut.
@@ -89,6 +103,15 @@ struct Piece {
     patch: Option<(u64, u64)>,
 }
 
+/// A blob that was compared.
+struct Compared<'a> {
+    layout: Layout<'a>,
+    pieces: Vec<Piece>,
+    /// By run: its old content.
+    extents: Vec<Vec<SourceRun>>,
+    patches: Box<dyn ScratchFile>,
+}
+
 impl Shrinking<'_> {
     /// Puts a blob as a patch; `false`, and nothing is put, where that does not pay.
     pub(super) fn shrink(
@@ -99,31 +122,55 @@ impl Shrinking<'_> {
         new: &Streams,
         chosen: &Chosen,
     ) -> Result<bool, BundleError> {
+        let known = |chunk: &Repeated| put.known(&chunk.digest);
+        let Some(compared) = self.compare(blob, what, new, chosen, &known)? else { return Ok(false) };
+        if !compared.pays(blob, chosen.most(MOST)) {
+            return Ok(false);
+        }
+        let segments = blocks(put, &compared, what)?;
+        put.put_recipe(blob, what, segments)?;
+        Ok(true)
+    }
+
+    /// Whether it is worth the time to prove the encoders of a blob that are guessed: whether it shrinks well if they are right, and
+    /// if what blobs before it have, too, is put with those.
+    pub(super) fn is_worth(
+        &self,
+        blob: &Blob,
+        what: &str,
+        new: &Streams,
+        chosen: &Chosen,
+    ) -> Result<bool, BundleError> {
+        let known = |chunk: &Repeated| (chunk.elsewhere == Elsewhere::Before).then_some(0);
+        let compared = self.compare(blob, what, new, chosen, &known)?;
+        Ok(compared.is_some_and(|compared| compared.pays(blob, chosen.most(WORTH))))
+    }
+
+    /// Compares a blob with old content; `None` where that is no use.
+    fn compare<'a>(
+        &self,
+        blob: &Blob,
+        what: &str,
+        new: &'a Streams,
+        chosen: &Chosen,
+        known: &dyn Fn(&Repeated) -> Option<u64>,
+    ) -> Result<Option<Compared<'a>>, BundleError> {
         let input = |source| BundleError::Input { what: what.to_owned(), source };
         let compressed = crate::source::read::is_compressed(&first(&*new.apart.blob, blob.len).map_err(input)?);
         if compressed && new.unknown().saturating_mul(2) > blob.len {
-            return Ok(false); // most of it is compressed by nobody we know
+            return Ok(None); // most of it is compressed by nobody we know
         }
         let mut sources = Vec::new();
         for number in &chosen.numbers {
             let opened = self.pairs.open(*number)?;
             sources.extend(opened.map(|(blob, apart)| Source { number: *number, blob, apart }));
         }
-        let layout = Layout::new(new, &chosen.repeated(new), &|chunk| put.known(chunk));
+        let layout = Layout::new(new, &chosen.repeated(new), known);
         let runs = self.runs(&sources, chosen, &layout)?;
         let patches = temporary().map_err(BundleError::Scratch)?;
         let pieces = self.pieces(&layout, &runs, &sources, &*patches).map_err(input)?;
-        let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
-        let size: u64 = pieces.iter().map(cost).sum();
-        if (layout.known == 0 && pieces.iter().all(|p| p.patch.is_none()))
-            || size.saturating_mul(20) > blob.len.saturating_mul(19)
-        {
-            return Ok(false);
-        }
-        let extents: Vec<Vec<SourceRun>> = runs.iter().map(|run| run.extents(&sources)).collect();
-        let segments = blocks(put, &pieces, &layout, &extents, &*patches, what)?;
-        put.put_recipe(blob, what, segments)?;
-        Ok(true)
+        let extents = runs.iter().map(|run| run.extents(&sources)).collect();
+        Ok(Some(Compared { layout, pieces, extents, patches }))
     }
 
     /// What each block is compared with: everything, or where that is too long what has most in common with it.
@@ -175,15 +222,19 @@ impl Shrinking<'_> {
     }
 }
 
+impl Compared<'_> {
+    /// Whether what is put takes at most so many percent of the blob.
+    fn pays(&self, blob: &Blob, percent: u64) -> bool {
+        let cost = |p: &Piece| p.patch.map_or((p.block.end - p.block.start) / 2, |(_, len)| len);
+        let size: u64 = self.pieces.iter().map(cost).sum();
+        let nothing = self.layout.known == 0 && self.pieces.iter().all(|p| p.patch.is_none());
+        !nothing && size.saturating_mul(100) <= blob.len.saturating_mul(percent)
+    }
+}
+
 /// Puts the blocks; gives the segments.
-fn blocks(
-    put: &mut dyn Put,
-    pieces: &[Piece],
-    layout: &Layout<'_>,
-    extents: &[Vec<SourceRun>],
-    patches: &dyn ScratchFile,
-    what: &str,
-) -> Result<Vec<Segment>, BundleError> {
+fn blocks(put: &mut dyn Put, compared: &Compared<'_>, what: &str) -> Result<Vec<Segment>, BundleError> {
+    let Compared { layout, pieces, extents, patches } = compared;
     let input = |source| BundleError::Input { what: what.to_owned(), source };
     let (mut first, mut lens) = (None, Vec::new());
     for piece in pieces {

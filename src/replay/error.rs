@@ -4,10 +4,10 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such family, or not in this version of pouch.
-    #[error("deflate encoder family {0} is not known to this version; use a newer pouch")]
+    #[error("encoder family {0} is not known to this version; use a newer pouch")]
     Family(u32),
     /// Parameters the family does not have.
-    #[error("parameters {params:?} are none of deflate encoder {family}'s")]
+    #[error("parameters {params:?} are none of encoder {family}'s")]
     Parameters {
         /// The family's name.
         family: &'static str,

@@ -4,9 +4,18 @@
 
 use super::inflate::Opening;
 use super::{Checkpoint, Encoder, Error};
+use crate::codec::form::Form;
 
 /// A checkpoint and the plain bytes before it.
 pub type Place<'a> = (&'a Checkpoint, &'a [u8]);
+
+/// Which parameters may have made a stream, the likeliest first.
+pub enum Candidates {
+    /// A raw deflate stream, by its first block.
+    Deflate(fn(&Opening) -> Vec<Vec<u32>>),
+    /// A stream of another form, by its first bytes and the length of what it expands to.
+    Other(Form, fn(&[u8], u64) -> Vec<Vec<u32>>),
+}
 
 /// An encoder with its parameters left open.
 pub struct Family {
@@ -20,8 +29,10 @@ pub struct Family {
     pub state: usize,
     /// Plain bytes before a checkpoint that it starts from, at most 64 KiB (fewer only at the front of the stream).
     pub history: usize,
-    /// Parameters that may have made a stream that begins so, the likeliest first.
-    pub candidates: fn(&Opening) -> Vec<Vec<u32>>,
+    /// Parameters that may have made a stream, and which streams it makes.
+    pub candidates: Candidates,
+    /// About how many bytes of memory an encoder takes for so many plain bytes.
+    pub memory: fn(&[u32], u64) -> u64,
     /// Whether the family has these parameters.
     pub check: fn(&[u32]) -> Result<(), Error>,
     /// An encoder with these parameters, at the start of a stream or at a place inside.
@@ -37,7 +48,25 @@ pub static FAMILIES: &[Family] = &[
     super::zlib::gnu::FAMILY,
     super::zlib::pigz::FAMILY,
     super::zlib::forks::FAMILY,
+    super::xz::FAMILY,
+    super::bzip2::FAMILY,
 ];
+
+/// What encoders of deflate take: windows, tables and tokens.
+pub fn small(_: &[u32], _: u64) -> u64 {
+    2 << 20
+}
+
+impl Family {
+    /// The form of the streams that it makes.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self.candidates {
+            Candidates::Deflate(_) => Form::Deflate,
+            Candidates::Other(form, _) => form,
+        }
+    }
+}
 
 /// One encoder with its parameters.
 #[derive(Clone)]
@@ -79,6 +108,12 @@ impl Identity {
     #[must_use]
     pub fn family(&self) -> &'static Family {
         self.family
+    }
+
+    /// About how many bytes of memory the encoder takes for `plain` bytes.
+    #[must_use]
+    pub fn memory(&self, plain: u64) -> u64 {
+        (self.family.memory)(&self.params, plain)
     }
 
     /// The parameters.

@@ -3,7 +3,7 @@
 //! Parameters are a level plus 2, because levels begin at -2; before it the edition, after it pgzip's bytes of a segment.
 //! Section "Identity" of `spec/replay.md`.
 
-use super::family::{Family, Place};
+use super::family::{Candidates, Family, Place, small};
 use super::go::{self, StartError};
 use super::go127::{self, Edition, pgzip::Pgzip};
 use super::inflate::{Kind, Opening};
@@ -16,7 +16,8 @@ pub const GO: Family = Family {
     params: 1,
     state: 1,
     history: go::BEFORE,
-    candidates: levels,
+    candidates: Candidates::Deflate(levels),
+    memory: small,
     check: |params| start_go(params, None).map(drop),
     start: start_go,
 };
@@ -28,7 +29,8 @@ pub const GO127: Family = Family {
     params: 2,
     state: 1,
     history: go127::BEFORE,
-    candidates: editions,
+    candidates: Candidates::Deflate(editions),
+    memory: small,
     check: |params| start_go127(params, None).map(drop),
     start: start_go127,
 };
@@ -40,7 +42,8 @@ pub const PGZIP: Family = Family {
     params: 3,
     state: 0,
     history: go127::BEFORE,
-    candidates: segments,
+    candidates: Candidates::Deflate(segments),
+    memory: small,
     check: |params| start_pgzip(params, None).map(drop),
     start: start_pgzip,
 };

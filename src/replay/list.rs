@@ -3,7 +3,7 @@
 //! ```text
 //! plain bytes since the row before   bits since the row before   state, as many integers as the family says
 //! ```
-//! Section "Checkpoints" of `spec/replay.md`.
+//! Encoders that are libraries have none. Section "Checkpoints" of `spec/replay.md`.
 
 use super::{Checkpoint, Error};
 

@@ -95,6 +95,9 @@ impl<'a> Piece<'a> {
             encoder.finish(&mut out);
         }
         let made = out.written();
+        if let Some(fault) = encoder.fault() {
+            return Err(Error::Io(fault));
+        }
         if made < declared || (self.to.is_none() && made != declared) {
             return Err(self.length_error(made));
         }

@@ -1,15 +1,18 @@
-//! To *recognise* a deflate stream is to find an encoder that makes it again, and to prove it on every byte.
+//! To *recognise* a stream is to find an encoder that makes it again, and to prove it on every byte.
 //!
-//! Candidates are tried on the front of the stream; the first that fits is run over all of it, and a second time from its checkpoints.
+//! Candidates are tried on the front of a deflate stream; the first that fits is run over all of it, and a second time from its
+//! checkpoints. A stream of another form says most of its encoder in its header, and is not tried on its front: a library hands on
+//! nothing for megabytes.
 
 use super::bits::BitWriter;
-use super::family::{FAMILIES, Identity};
+use super::family::{Candidates, FAMILIES, Identity};
 use super::inflate::Opening;
 use super::list::NEAREST;
 use super::piece::Piece;
 use super::source::Source;
 use super::stream::Stream;
 use super::{Checkpoint, Error};
+use crate::codec::form::Form;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -19,6 +22,8 @@ use std::sync::mpsc::{Receiver, channel};
 const TRIAL: u64 = 256 * 1024;
 /// Compressed bytes in which the first block must end to tell something of its encoder.
 const FRONT: u64 = 1 << 20;
+/// The longest header of an .xz stream and its first block.
+const HEADER: u64 = 12 + 1024;
 /// Plain bytes read at a time.
 const STEP: usize = 64 * 1024;
 /// Bad checkpoints after which all are given up.
@@ -41,7 +46,7 @@ impl Default for Options {
     }
 }
 
-/// Finds the encoder of a raw deflate stream; `None` if none of ours makes it. What is found was proven on every byte.
+/// Finds the encoder of a stream; `None` if none of ours makes it. What is found was proven on every byte.
 ///
 /// # Errors
 /// [`Error::Io`] only.
@@ -53,9 +58,10 @@ pub fn recognise(
     let (plain_size, size) = (plain.size()?, compressed.size()?);
     let mut front = vec![0; size.min(FRONT) as usize];
     compressed.read_at(0, &mut front)?;
-    let Some(opening) = Opening::read(&front) else { return Ok(None) };
-    for identity in candidates(&opening, &options.first) {
-        if plain_size > TRIAL && run(&identity, compressed, plain, TRIAL, u64::MAX, &mut |_| ())?.is_none() {
+    let form = Form::of(&front);
+    for identity in candidates(form, &front, plain_size, &options.first) {
+        let trial = form == Form::Deflate && plain_size > TRIAL;
+        if trial && run(&identity, compressed, plain, TRIAL, u64::MAX, &mut |_| ())?.is_none() {
             continue;
         }
         if let Some(checkpoints) = proven(&identity, compressed, plain, options)? {
@@ -65,13 +71,37 @@ pub fn recognise(
     Ok(None)
 }
 
-/// All encoders that may have written such a block, the known ones first.
-fn candidates(opening: &Opening, first: &[Identity]) -> Vec<Identity> {
+/// The likeliest encoder of a stream of `form`, by its header: a guess, which [`recognise`] proves or not. `None` where none of ours
+/// makes such streams, and for deflate, whose encoders cannot be told so.
+///
+/// # Errors
+/// [`Error::Io`] only.
+pub fn guess(
+    form: Form,
+    compressed: &(impl Source + ?Sized),
+    plain: &(impl Source + ?Sized),
+) -> Result<Option<Stream>, Error> {
+    let (plain_size, size) = (plain.size()?, compressed.size()?);
+    let mut front = vec![0; size.min(HEADER) as usize];
+    compressed.read_at(0, &mut front)?;
+    if form == Form::Deflate || Form::of(&front) != form {
+        return Ok(None);
+    }
+    let likeliest = candidates(form, &front, plain_size, &[]).into_iter().next();
+    Ok(likeliest.map(|identity| Stream { identity, checkpoints: vec![], plain: plain_size, compressed: size }))
+}
+
+/// All encoders that may have written such a stream, the known ones first.
+fn candidates(form: Form, front: &[u8], plain: u64, first: &[Identity]) -> Vec<Identity> {
+    let opening = if form == Form::Deflate { Opening::read(front) } else { None };
     let mut all: Vec<Identity> = Vec::new();
     for family in FAMILIES {
-        for params in (family.candidates)(opening) {
-            all.extend(Identity::new(family, &params));
-        }
+        let rows = match (&family.candidates, &opening) {
+            (Candidates::Deflate(of), Some(opening)) => of(opening),
+            (Candidates::Other(own, of), _) if *own == form => of(front, plain),
+            _ => vec![],
+        };
+        all.extend(rows.iter().filter_map(|params| Identity::new(family, params).ok()));
     }
     // Only what its family still thinks possible is worth trying.
     let (mut known, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|identity| first.contains(identity));

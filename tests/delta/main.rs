@@ -10,6 +10,7 @@ mod have;
 mod pairs;
 mod sites;
 mod small;
+mod streams;
 #[allow(dead_code)] // made for another test crate
 #[path = "../bad_input/world.rs"]
 mod world;

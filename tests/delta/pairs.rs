@@ -122,13 +122,17 @@ pub fn prepared(tree: &Tree, sequence: u64) -> Prepared {
     bundle::prepare(&spec, tree.iter().map(|(p, c)| described(p, c)).collect()).expect("prepares")
 }
 
-/// A bundle of `tree`: without what is held, and as differences from `old`.
 fn bundle(tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Vec<u8> {
+    bundle_by(1, tree, sequence, held, old)
+}
+
+/// A bundle of `tree`: without what is held, and as differences from `old`.
+pub fn bundle_by(threads: usize, tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Vec<u8> {
     let prepared = prepared(tree, sequence);
     let described: Vec<Described> = tree.iter().map(|(p, c)| described(p, c)).collect();
     let pairs = Pairs::new(old, &described, held);
     let against = held.left_out(prepared.blobs()).map(|l| l.against).unwrap_or_default();
-    let options = Options { threads: 1, level: 1, against: &against };
+    let options = Options { threads, level: 1, against: &against };
     let blobs = |put: &mut dyn PutBlob| {
         let mut seen = BTreeSet::new();
         for (path, content) in tree {
@@ -142,7 +146,7 @@ fn bundle(tree: &Tree, sequence: u64, held: &delta::Held, old: &[Old<'_>]) -> Ve
         }
         Ok(())
     };
-    let shrinking = Shrinking { pairs: &pairs, threads: 1, small: false };
+    let shrinking = Shrinking { pairs: &pairs, threads, small: false };
     let feed = |put: &mut dyn Put| shrinking.feed(put, blobs);
     let mut out = Vec::new();
     bundle::write(&mut out, &prepared, options, &Silent, feed, |_| Ok(vec![])).expect("writes");

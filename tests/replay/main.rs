@@ -7,6 +7,7 @@ mod go;
 mod go_restart;
 mod go_shapes;
 mod gzip;
+mod libraries;
 mod node;
 mod skopeo;
 mod streams;

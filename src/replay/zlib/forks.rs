@@ -2,7 +2,7 @@
 //!
 //! Section "Forks of zlib" of `spec/replay.md`.
 
-use super::super::family::{Family, Place};
+use super::super::family::{Candidates, Family, Place, small};
 use super::super::inflate::Opening;
 use super::super::{Encoder, Error};
 use super::encoder::{Deflater, Setup};
@@ -10,8 +10,17 @@ use super::window::Lineage;
 
 /// Family 4: parameters level, memory level, window bits, strategy as zlib numbers them, and the hash (0: Chromium's product of four
 /// bytes; 1: CRC-32C of four, 2: of three, as Chromium had it before; 3: the golden ratio's product of four).
-pub const FAMILY: Family =
-    Family { number: 4, name: NAME, params: 5, state: 4, history: 32_768, candidates, check, start };
+pub const FAMILY: Family = Family {
+    number: 4,
+    name: NAME,
+    params: 5,
+    state: 4,
+    history: 32_768,
+    candidates: Candidates::Deflate(candidates),
+    memory: small,
+    check,
+    start,
+};
 const NAME: &str = "zlib-fork/1";
 
 /// Chromium's multiplication of four bytes.
@@ -114,7 +123,7 @@ fn start(params: &[u32], place: Option<Place>) -> Result<Box<dyn Encoder>, Error
 }
 
 fn candidates(opening: &Opening) -> Vec<Vec<u32>> {
-    let zlib = (super::FAMILY.candidates)(opening).into_iter();
+    let zlib = super::candidates(opening).into_iter();
     // Strategies without matches need no hash: those are zlib's own.
     let zlib = zlib.filter(|row| row.get(3) == Some(&0));
     zlib.flat_map(|row| {

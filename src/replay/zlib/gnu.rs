@@ -2,7 +2,7 @@
 //!
 //! `--rsyncable` and several files in one run are not here. Section "GNU gzip" of `spec/replay.md`.
 
-use super::super::family::{Family, Place};
+use super::super::family::{Candidates, Family, Place, small};
 use super::super::inflate::{Kind, Opening};
 use super::super::{Encoder, Error};
 use super::USUAL;
@@ -12,8 +12,17 @@ use super::tune::{LEVELS, Strategy};
 use super::window::{Lineage, rolling};
 
 /// Family 2: parameter level.
-pub const FAMILY: Family =
-    Family { number: 2, name: NAME, params: 1, state: 4, history: 32_768, candidates, check, start };
+pub const FAMILY: Family = Family {
+    number: 2,
+    name: NAME,
+    params: 1,
+    state: 4,
+    history: 32_768,
+    candidates: Candidates::Deflate(candidates),
+    memory: small,
+    check,
+    start,
+};
 const NAME: &str = "gnu-gzip/1";
 
 /// GNU gzip.

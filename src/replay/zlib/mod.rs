@@ -10,7 +10,7 @@ pub mod pigz;
 pub mod tune;
 pub mod window;
 
-use super::family::{Family, Place};
+use super::family::{Candidates, Family, Place, small};
 use super::inflate::{Kind, Opening};
 use super::{Encoder, Error};
 use encoder::{Deflater, Setup};
@@ -19,8 +19,17 @@ use tune::{LEVELS, Strategy};
 use window::{Lineage, rolling};
 
 /// Family 1: parameters level, memory level, window bits, strategy as zlib numbers them.
-pub const FAMILY: Family =
-    Family { number: 1, name: NAME, params: 4, state: 4, history: 32_768, candidates, check, start };
+pub const FAMILY: Family = Family {
+    number: 1,
+    name: NAME,
+    params: 4,
+    state: 4,
+    history: 32_768,
+    candidates: Candidates::Deflate(candidates),
+    memory: small,
+    check,
+    start,
+};
 const NAME: &str = "zlib/1";
 
 /// zlib itself.

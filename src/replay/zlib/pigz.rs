@@ -3,15 +3,24 @@
 //! `-0`, `-11`, `--rsyncable` and other block sizes than the default are not here. Section "pigz" of `spec/replay.md`.
 
 use super::super::bits::BitWriter;
-use super::super::family::{Family, Place};
+use super::super::family::{Candidates, Family, Place, small};
 use super::super::inflate::{Kind, Opening};
 use super::super::{Checkpoint, Encoder, Error};
 use super::encoder::{Deflater, Setup};
 use super::{USUAL, Zlib};
 
 /// Family 3: parameters level, mode (0: pieces refer to the one before; 1: independent pieces; 2: one thread, one history).
-pub const FAMILY: Family =
-    Family { number: 3, name: NAME, params: 2, state: 0, history: 32_768, candidates, check, start };
+pub const FAMILY: Family = Family {
+    number: 3,
+    name: NAME,
+    params: 2,
+    state: 0,
+    history: 32_768,
+    candidates: Candidates::Deflate(candidates),
+    memory: small,
+    check,
+    start,
+};
 const NAME: &str = "pigz/1";
 
 /// Plain bytes of a piece.

@@ -19,8 +19,8 @@ pub fn packed() -> Vec<u8> {
 }
 
 /// The files of `testdata/vectors/bases`.
-pub fn bases() -> [(&'static str, Vec<u8>); 2] {
-    [("old.gz", packed()), ("old.txt", OLD.to_vec())]
+pub fn bases() -> [(&'static str, Vec<u8>); 3] {
+    [("old.gz", packed()), ("old.streams", super::libraries::streams()), ("old.txt", OLD.to_vec())]
 }
 
 pub fn base(bytes: &[u8]) -> (Sha, u64) {

@@ -10,6 +10,7 @@ mod cbor;
 pub mod delta;
 mod frame;
 mod good;
+pub mod libraries;
 mod paths;
 mod replay;
 mod roots;
@@ -75,5 +76,6 @@ pub fn all() -> Vec<Case> {
     carriage::add(&mut book);
     delta::add(&mut book);
     replay::add(&mut book);
+    libraries::add(&mut book);
     book.0
 }

@@ -58,7 +58,7 @@ fn several() -> Forge {
 }
 
 /// `[1, [1, 9, 8, 15, 0], checkpoints, length, parts]`: C zlib at level 9.
-fn replay(encoder: &[u64], checkpoints: &[u8], len: u64, parts: Vec<V>) -> V {
+pub fn replay(encoder: &[u64], checkpoints: &[u8], len: u64, parts: Vec<V>) -> V {
     let encoder = encoder.iter().map(|n| V::U(*n)).collect();
     V::A(vec![V::U(1), V::A(encoder), V::B(checkpoints.to_vec()), V::U(len), V::A(parts)])
 }
