@@ -8,7 +8,7 @@ use super::source::Source;
 use super::{Checkpoint, Error};
 
 /// Plain bytes read at a time.
-const STEP: u64 = 64 * 1024;
+const STEP: u64 = 32 * 1024;
 /// Plain bytes after a piece that an encoder may want to see before it ends the piece's last block.
 const BEYOND: u64 = 1 << 20;
 

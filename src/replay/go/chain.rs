@@ -7,8 +7,9 @@ use super::super::bits::BitWriter;
 use super::super::{Checkpoint, Encoder};
 use super::block::Blocks;
 use super::links::{HASH_BITS, Links};
+use super::search::{MIN_MATCH, Search};
 use super::symbol::{MAX_MATCH, Token, WINDOW};
-use super::window::{SLACK, common, load32, zeros};
+use super::window::{SLACK, load32, zeros};
 
 /// What a level means.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +46,6 @@ const LEVELS: [Level; 8] = [
 
 /// The window's two halves: when work stops in the second, that becomes the first.
 const SPAN: usize = 2 * WINDOW;
-/// Shortest match.
-const MIN_MATCH: usize = 4;
 /// Matches of the shortest length are taken from at most this far.
 const NEAR: usize = 4096;
 /// A place is worked on only with this many bytes from it on, until the plain ends.
@@ -56,6 +55,12 @@ const BLOCK: usize = 1 << 14;
 
 /// Most plain bytes before a checkpoint that a restart needs.
 pub const BEFORE: usize = SPAN;
+
+/// The hash of the four bytes at a place.
+#[inline]
+fn hash(window: &[u8], at: usize) -> u32 {
+    load32(window, at).swap_bytes().wrapping_mul(0x1e35_a7bd) >> (32 - HASH_BITS)
+}
 
 /// Levels 2 to 9 of Go's encoder up to 1.26.
 pub struct Chains {
@@ -110,9 +115,8 @@ impl Chains {
 
     /// Enters `at` into the chains; the place before it with the same hash.
     #[inline]
-    fn enter(&mut self, at: usize) -> Option<usize> {
-        let bytes = load32(&self.window[..], at).swap_bytes();
-        self.links.enter(bytes.wrapping_mul(0x1e35_a7bd) >> (32 - HASH_BITS), at)
+    fn enter(&mut self, at: usize) -> isize {
+        self.links.enter(hash(&self.window[..], at), at)
     }
 
     /// Drops the window's first half.
@@ -146,35 +150,13 @@ impl Chains {
         }
     }
 
-    /// The longest match at `at` (more than 3 bytes, the nearest of the longest), from the chain that begins at `first`.
+    /// The longest match at `at`, of more than `least` bytes, from the chain that begins at `first`.
     #[inline]
-    fn find(&self, at: usize, first: Option<usize>, ahead: usize) -> Option<(usize, usize)> {
-        let window = &self.window[..];
-        let most = ahead.min(MAX_MATCH);
-        let nice = self.level.nice.min(most);
-        let last = at.saturating_sub(WINDOW);
-        let (mut length, mut distance) = (MIN_MATCH - 1, 0);
-        let mut next = first;
-        // A longer match agrees in the four bytes that end just behind the longest so far.
-        let mut tail = load32(window, at + length - 3);
-        for _ in 0..self.level.chain {
-            let Some(place) = next.filter(|place| *place >= last) else { break };
-            if load32(window, place + length - 3) == tail {
-                let n = common(window, place, at, most);
-                if n > length && (n > MIN_MATCH || at - place <= NEAR) {
-                    (length, distance) = (n, at - place);
-                    if n >= nice {
-                        break;
-                    }
-                    tail = load32(window, at + n - 3);
-                }
-            }
-            if place == last {
-                break;
-            }
-            next = self.links.before(place);
-        }
-        (distance > 0).then_some((length, distance))
+    fn find(&self, at: usize, first: isize, ahead: usize, least: usize) -> Option<(usize, usize)> {
+        let Level { lazy, nice, chain, .. } = self.level;
+        let dense = lazy > 0;
+        let search = Search { window: &self.window[..], links: &self.links, hash, dense, at, ahead, nice, chain };
+        search.longest(first, least, |length, distance| length > MIN_MATCH || distance <= NEAR)
     }
 
     /// Works on the window; `last`: no more bytes will come.
@@ -205,35 +187,33 @@ impl Chains {
 
     /// Levels 4 to 9, up to `stop`.
     fn defer(&mut self, stop: usize, enterable: usize, out: &mut BitWriter) {
-        while self.index < stop {
-            let index = self.index;
+        let (mut index, mut length, mut distance, mut pending) = (self.index, self.length, self.distance, self.pending);
+        while index < stop {
             let ahead = self.end - index;
-            let first = if index < enterable { self.enter(index) } else { None };
-            let (before, from) = (self.length, self.distance);
-            (self.length, self.distance) = (MIN_MATCH - 1, 0);
+            let first = if index < enterable { self.enter(index) } else { -1 };
+            let (before, from) = (length, distance);
+            length = MIN_MATCH - 1;
             if ahead > before
                 && before < self.level.lazy
-                && let Some(found) = self.find(index, first, ahead)
+                && let Some(found) = self.find(index, first, ahead, before)
             {
-                (self.length, self.distance) = found;
+                (length, distance) = found;
             }
-            if before >= MIN_MATCH && self.length <= before {
+            if before >= MIN_MATCH && length <= before {
                 let next = index + before - 1;
                 for at in index + 1..next.min(enterable) {
                     self.enter(at);
                 }
-                self.pending = false;
-                self.length = MIN_MATCH - 1;
                 self.push(Token::copy(before, from), next, out);
-                self.index = next;
+                (index, length, pending) = (next, MIN_MATCH - 1, false);
             } else {
-                if self.pending {
+                if pending {
                     self.push(Token::literal(self.window[index - 1]), index, out);
                 }
-                self.index = index + 1;
-                self.pending = true;
+                (index, pending) = (index + 1, true);
             }
         }
+        (self.index, self.length, self.distance, self.pending) = (index, length, distance, pending);
     }
 
     /// Levels 2 and 3, up to `stop`.
@@ -241,8 +221,8 @@ impl Chains {
         while self.index < stop {
             let index = self.index;
             let ahead = self.end - index;
-            let first = if index < enterable { self.enter(index) } else { None };
-            let found = if ahead >= MIN_MATCH { self.find(index, first, ahead) } else { None };
+            let first = if index < enterable { self.enter(index) } else { -1 };
+            let found = if ahead >= MIN_MATCH { self.find(index, first, ahead, MIN_MATCH - 1) } else { None };
             let next = if let Some((length, distance)) = found {
                 if length <= self.level.enter {
                     for at in index + 1..(index + length).min(enterable) {

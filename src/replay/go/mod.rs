@@ -9,6 +9,7 @@ mod fast;
 mod flat;
 pub(super) mod header;
 pub(super) mod links;
+pub(super) mod search;
 pub(super) mod symbol;
 pub(super) mod window;
 

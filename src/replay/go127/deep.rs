@@ -5,6 +5,7 @@
 use super::super::bits::BitWriter;
 use super::super::go::code::Code;
 use super::super::go::links::{HASH_BITS, Links};
+use super::super::go::search::{MIN_MATCH, Search};
 use super::super::go::symbol::{
     DISTANCE_EXTRA, LENGTH_EXTRA, LENGTH_SYMBOL, MAX_MATCH, Token, WINDOW, distance_symbol,
 };
@@ -43,13 +44,18 @@ pub struct Habits {
 }
 
 const SPAN: usize = 2 * WINDOW;
-const MIN_MATCH: usize = 4;
 /// A place is worked on only with this many bytes from it on, until the plain ends.
 const AHEAD: usize = MIN_MATCH + MAX_MATCH;
 /// Tokens of a full block.
 const BLOCK: usize = 1 << 15;
 /// Bytes at a match's beginning that may differ when a better one is looked for by its end.
 const SKIPPED: usize = 2;
+
+/// The hash of the four bytes at a place.
+#[inline]
+fn hash(window: &[u8], at: usize) -> u32 {
+    load32(window, at).wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)
+}
 
 /// Levels 7 to 9.
 pub struct Deep {
@@ -100,13 +106,9 @@ impl Deep {
         }
     }
 
-    fn hash(&self, at: usize) -> u32 {
-        load32(&self.window[..], at).wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)
-    }
-
     #[inline]
-    fn enter(&mut self, at: usize) -> Option<usize> {
-        if at < self.enterable { self.links.enter(self.hash(at), at) } else { None }
+    fn enter(&mut self, at: usize) -> isize {
+        if at < self.enterable { self.links.enter(hash(&self.window[..], at), at) } else { -1 }
     }
 
     fn slide(&mut self) {
@@ -145,36 +147,20 @@ impl Deep {
     }
 
     /// The longest match at `at` (more than 3 bytes); with long chains each longer one must also gain more than the one before, and the first 4 bits.
-    fn find(&self, at: usize, first: Option<usize>, ahead: usize) -> Option<(usize, usize)> {
-        let window = &self.window[..];
-        let most = ahead.min(MAX_MATCH);
-        let nice = self.level.nice.min(most);
-        let last = at.saturating_sub(WINDOW);
-        let (mut length, mut distance, mut gain) = (MIN_MATCH - 1, 0, 4);
-        let mut next = first;
-        let mut tail = load32(window, at + length - 3);
-        for _ in 0..self.level.chain {
-            let Some(place) = next.filter(|place| *place >= last) else { break };
-            if load32(window, place + length - 3) == tail {
-                let n = common(window, place, at, most);
-                if n > length {
-                    let better = if self.level.chain >= 100 { self.gain(at, n, at - place) } else { i32::MAX };
-                    if better > gain {
-                        gain = if self.level.chain >= 100 { better } else { gain };
-                        (length, distance) = (n, at - place);
-                        if n >= nice {
-                            break;
-                        }
-                        tail = load32(window, at + n - 3);
-                    }
-                }
-            }
-            if place == last {
-                break;
-            }
-            next = self.links.before(place);
+    fn find(&self, at: usize, first: isize, ahead: usize, least: usize) -> Option<(usize, usize)> {
+        let Level { nice, chain, .. } = self.level;
+        let search =
+            Search { window: &self.window[..], links: &self.links, hash, dense: false, at, ahead, nice, chain };
+        if chain < 100 {
+            return search.longest(first, least, |_, _| true);
         }
-        (distance > 0).then_some((length, distance))
+        let mut gain = 4;
+        search.longest(first, MIN_MATCH - 1, |length, distance| {
+            let better = self.gain(at, length, distance);
+            let taken = better > gain;
+            gain = gain.max(better);
+            taken
+        })
     }
 
     /// Makes the code that literals are weighed by.
@@ -208,7 +194,7 @@ impl Deep {
             (self.length, self.distance) = (MIN_MATCH - 1, 0);
             if ahead > before
                 && before < self.level.lazy
-                && let Some(found) = self.find(index, first, ahead)
+                && let Some(found) = self.find(index, first, ahead, before)
             {
                 (self.length, self.distance) = found;
             }
@@ -264,7 +250,8 @@ impl Deep {
             return None;
         }
         let end = at + ahead.min(MAX_MATCH + SKIPPED);
-        let place = self.links.latest(self.hash(at + length))?.checked_sub(length)?;
+        let place =
+            usize::try_from(self.links.latest(hash(&self.window[..], at + length))).ok()?.checked_sub(length)?;
         if at - place == distance || place <= self.index.saturating_sub(WINDOW) + SKIPPED {
             return None;
         }
