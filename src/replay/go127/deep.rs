@@ -146,7 +146,8 @@ impl Deep {
         literal - i32::from(extra) - 3
     }
 
-    /// The longest match at `at` (more than 3 bytes); with long chains each longer one must also gain more than the one before, and the first 4 bits.
+    /// The longest match at `at`, if longer than `least`. With long chains also shorter ones, of more than 3 bytes: each longer one must also gain
+    /// more than the one before, and the first 4 bits. Places that are skipped near the end of a step are never entered: no second chain.
     fn find(&self, at: usize, first: isize, ahead: usize, least: usize) -> Option<(usize, usize)> {
         let Level { nice, chain, .. } = self.level;
         let search =
