@@ -218,3 +218,114 @@ impl Drop for Place<'_> {
         self.gate.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::Class;
+    use crate::replay::bits::BitWriter;
+    use crate::replay::family::Identity;
+
+    struct Held(Vec<u8>);
+
+    impl Source for Held {
+        fn size(&self) -> io::Result<u64> {
+            self.0.as_slice().size()
+        }
+        fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.0.as_slice().read_at(at, buffer)
+        }
+    }
+
+    /// The blobs that were finished, and the bytes of the one that is open.
+    #[derive(Default)]
+    struct Sink(Vec<(Blob, Vec<u8>)>, Vec<u8>);
+
+    impl BlobSink for Sink {
+        type Error = BundleError;
+        fn wants(&mut self, _: &Blob) -> Result<bool, BundleError> {
+            Ok(true)
+        }
+        fn begin(&mut self, _: &Blob) -> Result<(), BundleError> {
+            self.1.clear();
+            Ok(())
+        }
+        fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+            self.1.extend_from_slice(bytes);
+            Ok(())
+        }
+        fn finish(&mut self, blob: &Blob) -> Result<bool, BundleError> {
+            self.0.push((*blob, self.1.clone()));
+            Ok(Blob::of(&self.1) == *blob)
+        }
+        fn read_back(&mut self, blob: &Blob, _: u64, _: &mut [u8]) -> Result<(), BundleError> {
+            Err(BundleError::Restored(blob.digest))
+        }
+    }
+
+    /// A stream of an encoder, and its bytes.
+    fn stream(row: &[u32], plain: &[u8]) -> (Stream, Vec<u8>) {
+        let identity = Identity::parse(row).expect("a row");
+        let (mut encoder, mut out) = (identity.start(None).expect("starts"), BitWriter::default());
+        encoder.write(plain, &mut out);
+        encoder.finish(&mut out);
+        let made = out.take();
+        let (plain, compressed) = (plain.len() as u64, made.len() as u64);
+        (Stream { identity, checkpoints: vec![], plain, compressed }, made)
+    }
+
+    /// Twenty blobs of a word, a stream and a word, by slow and fast encoders in turn; that of `lie` is said to be shorter.
+    fn run(lie: Option<usize>) -> (Sink, Result<(), BundleError>, Materialized) {
+        let (mut sink, mut done, mut later) = (Sink::default(), Materialized::default(), Later::new(3));
+        let mut each = || {
+            for n in 0..20 {
+                let plain = format!("some words, and the number {n} ").repeat(4000).into_bytes();
+                let rows = [&[8, 6, 0, 4, 0][..], &[10, 1], &[1, 1, 8, 15, 0]];
+                let (mut stream, made) = stream(rows[n % 3], &plain);
+                let blob = Blob::of(&[b"head", &made[..], b"tail"].concat());
+                assert!(later.takes(&stream));
+                stream.compressed -= u64::from(lie == Some(n));
+                later.begin(blob, &mut sink, &mut done)?;
+                later.write(b"head", &mut sink, &mut done)?;
+                later.replay(stream, Held(plain), &mut sink, &mut done)?;
+                later.write(b"tail", &mut sink, &mut done)?;
+                later.finish(&mut sink, &mut done)?;
+            }
+            later.drain(&mut sink, &mut done)
+        };
+        let result = each();
+        (sink, result, done)
+    }
+
+    #[test]
+    fn blobs_come_one_after_another_and_whole() {
+        let (sink, result, done) = run(None);
+        result.expect("all come");
+        assert_eq!((sink.0.len(), done.blobs), (20, 20));
+        assert!(sink.0.iter().all(|(blob, bytes)| Blob::of(bytes) == *blob));
+        assert_eq!(sink.0.iter().map(|(blob, _)| blob.len).sum::<u64>(), done.bytes);
+    }
+
+    #[test]
+    fn nothing_comes_after_a_lie() {
+        for lie in [0, 7, 19] {
+            let (sink, result, _) = run(Some(lie));
+            let error = result.expect_err("a lie");
+            assert!(matches!(error, BundleError::Replay { .. }), "{error:?}");
+            assert_eq!(crate::class::Classified::class(&error), Class::Damaged);
+            assert_eq!(sink.0.len(), lie);
+        }
+    }
+
+    #[test]
+    fn what_takes_too_much_waits() {
+        let gate = Arc::new(Gate { used: Mutex::new(0), changed: Condvar::new(), most: 10 });
+        let alone = gate.enter(25); // more than there is, but nobody is inside
+        let other = gate.clone();
+        let waits = std::thread::spawn(move || drop((other.enter(6), other.enter(4))));
+        assert_eq!(*gate.used.lock().expect("whole"), 25);
+        drop(alone);
+        waits.join().expect("ends");
+        assert_eq!(*gate.used.lock().expect("whole"), 0);
+    }
+}

@@ -38,10 +38,31 @@ fn deb(version: u32, content: &[u8]) -> Vec<u8> {
     fs::read(to).expect("a deb")
 }
 
+/// Built by rpmbuild, whose payload is compressed as `mode` says.
+fn rpm(version: u32, content: &[u8], mode: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let (top, spec, data) = (folder.path().join("top"), folder.path().join("a.spec"), folder.path().join("data"));
+    let text = format!(
+        "Name: a\nVersion: {version}\nRelease: 1\nSummary: a\nLicense: a\nBuildArch: noarch\n%description\na\n%install\n\
+         mkdir -p %{{buildroot}}/usr/share/a\ncp {} %{{buildroot}}/usr/share/a/data\n%files\n/usr/share/a\n",
+        data.display()
+    );
+    fs::write(&spec, text).expect("writes");
+    fs::write(&data, content).expect("writes");
+    let mut command = Command::new("rpmbuild");
+    command.args(["-bb", "--quiet", "--define", &format!("_topdir {}", top.display())]);
+    command.args(["--define", &format!("_binary_payload {mode}"), "--define", "__os_install_post %{nil}"]).arg(&spec);
+    assert!(command.stdout(Stdio::null()).status().expect("rpmbuild is there").success());
+    fs::read(top.join(format!("RPMS/noarch/a-{version}-1.noarch.rpm"))).expect("an rpm")
+}
+
 /// Files of one version, and whether a delta makes each again.
-const FILES: [(&str, bool); 8] = [
+const FILES: [(&str, bool); 11] = [
     ("a.deb", true),
+    ("b2.rpm", true),
     ("blocks.tar.xz", true),
+    ("bx.rpm", true),
+    ("bz.rpm", false),
     ("eight.tar.xz", false),
     ("new.xz", false),
     ("nine.tar.bz2", true),
@@ -54,6 +75,9 @@ fn version(n: u32) -> Tree {
     let plain = [&text(1, 400_000)[..], format!("this is version {n}\n").as_bytes(), &text(2, 300_000)].concat();
     let packed = |name: &str| match name {
         "a.deb" => deb(n, &plain),
+        "b2.rpm" => rpm(n, &plain, "w9.bzdio"),
+        "bx.rpm" => rpm(n, &plain, "w2.xzdio"),
+        "bz.rpm" => rpm(n, &plain, "w3.zstdio"),
         "blocks.tar.xz" => by("xz", &["-zc", "-1", "-T2", "--block-size=200000"], &plain),
         "eight.tar.xz" => by("xz", &["-zc", "-8", "-T1"], &plain),
         "new.xz" => by("xz", &["-zc", "-6", "-T1"], &noise(u64::from(n) + 3, 200_000)),
@@ -89,7 +113,7 @@ fn what_xz_and_bzip2_compressed_travels_as_differences() {
     assert!(delta.len() < travels + 16_000, "{} and {travels}", delta.len());
     let work = Workplace { bases: &have, scratch: &temporary };
     for threads in [1, 2, 5] {
-        assert_eq!(parsed.prove(work, threads, &Silent).expect("proves").blobs, 5);
+        assert_eq!(parsed.prove(work, threads, &Silent).expect("proves").blobs, 7);
     }
     let (of_full, of_delta) = (read_with(&full, &none_held()), read_with(&delta, &have));
     let (of_full, of_delta) = (of_full.expect("the full one"), of_delta.expect("the delta"));
