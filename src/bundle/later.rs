@@ -19,9 +19,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 /// Plain bytes of a replay up to which it may run beside others: a block of `xz -6`, which has no second thread for less.
 pub(super) const LONGEST: u64 = 24 << 20;
 /// Bytes that wait: plain ones, streams, and what comes after them.
-const WAITING: u64 = 64 << 20;
+const WAITING: u64 = 32 << 20;
 /// Bytes that the encoders of each thread may take, on the average: `xz -6` and the bytes that it holds.
-const ENCODER: u64 = 128 << 20;
+const ENCODER: u64 = 112 << 20;
 
 /// Something for the sink.
 enum Item {

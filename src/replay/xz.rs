@@ -32,7 +32,7 @@ const DICTIONARY: [u32; 8] = [18, 20, 21, 22, 22, 23, 23, 24];
 /// Bytes of a block: fewer are not worth a thread, and a thread holds two of the longest.
 const BLOCK: std::ops::RangeInclusive<u32> = 65_536..=67_108_864;
 /// Memory of an encoder with its block above which it gets no second thread.
-const ALONE: u64 = 150 << 20;
+const ALONE: u64 = 128 << 20;
 /// Bytes of output taken at once.
 const PIECE: usize = 64 << 10;
 
