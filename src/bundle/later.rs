@@ -221,21 +221,11 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::maker::Held;
     use super::*;
     use crate::class::Class;
     use crate::replay::bits::BitWriter;
     use crate::replay::family::Identity;
-
-    struct Held(Vec<u8>);
-
-    impl Source for Held {
-        fn size(&self) -> io::Result<u64> {
-            self.0.as_slice().size()
-        }
-        fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-            self.0.as_slice().read_at(at, buffer)
-        }
-    }
 
     /// The blobs that were finished, and the bytes of the one that is open.
     #[derive(Default)]

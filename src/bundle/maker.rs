@@ -290,7 +290,7 @@ impl<S: BlobSink> Hands for Maker<'_, S> {
 }
 
 /// Plain bytes in memory.
-struct Held(Vec<u8>);
+pub(super) struct Held(pub Vec<u8>);
 
 impl Source for Held {
     fn size(&self) -> io::Result<u64> {

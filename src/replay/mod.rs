@@ -13,6 +13,7 @@ pub mod go;
 pub mod go127;
 pub mod golang;
 pub mod inflate;
+mod library;
 pub mod list;
 pub mod piece;
 pub mod recognise;

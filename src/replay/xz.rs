@@ -4,9 +4,9 @@
 //! Other filters than LZMA2 are not replayed, nor presets 8 and 9, which take 370 and 674 MiB. Section "Libraries" of
 //! `spec/replay.md`.
 
-use super::bits::BitWriter;
 use super::family::{Candidates, Family, Place};
-use super::{Checkpoint, Encoder, Error};
+use super::library::{Coder, Library};
+use super::{Encoder, Error};
 use crate::codec::form::{Form, XZ};
 use liblzma::stream::{Action, Check, MtStreamBuilder, PRESET_EXTREME, Status, Stream};
 use std::io;
@@ -33,8 +33,6 @@ const DICTIONARY: [u32; 8] = [18, 20, 21, 22, 22, 23, 23, 24];
 const BLOCK: std::ops::RangeInclusive<u32> = 65_536..=67_108_864;
 /// Memory of an encoder with its block above which it gets no second thread.
 const ALONE: u64 = 128 << 20;
-/// Bytes of output taken at once.
-const PIECE: usize = 64 << 10;
 
 /// The parameters.
 #[derive(Clone, Copy)]
@@ -95,57 +93,18 @@ fn memory(params: &[u32], plain: u64) -> u64 {
 fn start(params: &[u32], place: Option<Place>) -> Result<Box<dyn Encoder>, Error> {
     let setup = Setup::new(params)?;
     match place {
-        None => Ok(Box::new(Xz { stream: setup.stream()?, buffer: vec![0; PIECE], fault: None })),
+        None => Ok(Box::new(Library::new(setup.stream()?))),
         Some((at, _)) => Err(Error::Checkpoint { plain: at.plain, why: "its encoder has none" }),
     }
 }
 
-/// An encoder at work.
-struct Xz {
-    stream: Stream,
-    buffer: Vec<u8>,
-    fault: Option<io::Error>,
-}
-
-impl Xz {
-    /// Hands `input` on until it is taken, or with `Finish` until the stream is over.
-    fn run(&mut self, mut input: &[u8], action: Action, out: &mut BitWriter) -> io::Result<()> {
-        loop {
-            let (taken, given) = (self.stream.total_in(), self.stream.total_out());
-            let status = self.stream.process(input, &mut self.buffer, action)?;
-            let (taken, given) = (self.stream.total_in() - taken, self.stream.total_out() - given);
-            out.bytes(self.buffer.get(..given as usize).unwrap_or_default());
-            input = input.get(taken as usize..).unwrap_or_default();
-            match (status, action) {
-                (Status::StreamEnd, _) => return Ok(()),
-                (_, Action::Run) if input.is_empty() => return Ok(()),
-                (Status::MemNeeded, _) => return Err(io::Error::other("the encoder makes no progress")),
-                _ => {}
-            }
-        }
+impl Coder for Stream {
+    fn step(&mut self, input: &[u8], output: &mut [u8], end: bool) -> io::Result<bool> {
+        let action = if end { Action::Finish } else { Action::Run };
+        Ok(self.process(input, output, action)? == Status::StreamEnd)
     }
-
-    fn checked(&mut self, input: &[u8], action: Action, out: &mut BitWriter) {
-        if self.fault.is_none() {
-            self.fault = self.run(input, action, out).err();
-        }
-    }
-}
-
-impl Encoder for Xz {
-    fn write(&mut self, plain: &[u8], out: &mut BitWriter) {
-        if !plain.is_empty() {
-            self.checked(plain, Action::Run, out);
-        }
-    }
-    fn finish(&mut self, out: &mut BitWriter) {
-        self.checked(&[], Action::Finish, out);
-    }
-    fn checkpoint(&mut self) -> Option<Checkpoint> {
-        None
-    }
-    fn fault(&mut self) -> Option<io::Error> {
-        self.fault.take()
+    fn totals(&self) -> (u64, u64) {
+        (self.total_in(), self.total_out())
     }
 }
 
